@@ -17,6 +17,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/internal/sim"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/pkg/events/attr"
 	"github.com/factro-bridge/factro-bridge/pkg/events/notbefore"
 	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
 	"github.com/factro-bridge/factro-bridge/pkg/events/status"
@@ -52,7 +53,23 @@ type ended struct {
 	err    error
 }
 
-// do sends a command in the background, and returns a channel for its outcome, once its first result has said that it waits.
+// inTime has steps done that must end before a time: how long they take depends on how busy the machine is, so they are repeated with
+// more time until they did. The commands of each attempt have a suffix of its own.
+func (d *delaying) inTime(lead time.Duration, steps func(at time.Time, suffix string)) (at time.Time, suffix string) {
+	d.t.Helper()
+	for ; lead < 2*patience; lead *= 2 {
+		at, suffix = time.Now().Add(lead), fmt.Sprint("-", lead)
+		if steps(at, suffix); time.Now().Before(at) {
+			return at, suffix
+		}
+		d.t.Logf("this machine is too busy to be done within %s", lead)
+	}
+	d.t.Fatal("this machine is too busy")
+	return at, suffix
+}
+
+// do sends a command in the background, and returns a channel for its outcome, once its first result has said that it waits. If its time
+// has passed by then, it may have ended, or wait for something else.
 func (d *delaying) do(title, id string, notBefore time.Time, more ...events.DoOption) <-chan ended {
 	d.t.Helper()
 	deferred, done := make(chan events.Result, 16), make(chan ended, 1)
@@ -60,22 +77,33 @@ func (d *delaying) do(title, id string, notBefore time.Time, more ...events.DoOp
 		events.WithID(id), events.WithNotBefore(notBefore), events.OnDeferred(func(r events.Result) { deferred <- r }),
 	}, more...)
 	go func() {
-		ctx, cancel := context.WithTimeout(d.t.Context(), patience)
+		ctx, cancel := context.WithTimeout(d.t.Context(), max(0, time.Until(notBefore))+patience)
 		defer cancel()
 		r, err := d.client.Do(ctx, d.task(title), opts...)
 		done <- ended{r, err}
 	}()
-	select {
-	case r := <-deferred:
-		if r.Error == nil || r.Error.Code != notbefore.CodeWaiting || r.RetryAt == nil || r.RetryAt.Sub(notBefore).Abs() > time.Millisecond {
-			d.t.Errorf("the command %s is deferred: %+v", id, r)
+	for {
+		select {
+		case r := <-deferred:
+			switch {
+			case time.Now().After(notBefore):
+				return done
+			case r.Error != nil && r.Error.Code == events.CodeQueued: // so many were sent at once
+				continue
+			case r.Error == nil || r.Error.Code != notbefore.CodeWaiting || r.RetryAt == nil || r.RetryAt.Sub(notBefore).Abs() > time.Millisecond:
+				d.t.Errorf("the command %s is deferred: %+v", id, r)
+			}
+			return done
+		case e := <-done:
+			if time.Now().Before(notBefore) {
+				d.t.Fatalf("the command %s ended at once: %+v, %v", id, e.result, e.err)
+			}
+			done <- e
+			return done
+		case <-time.After(patience):
+			d.t.Fatalf("the command %s is not deferred\n%s", id, d.b.log)
 		}
-	case e := <-done:
-		d.t.Fatalf("the command %s ended at once: %+v, %v", id, e.result, e.err)
-	case <-time.After(patience):
-		d.t.Fatalf("the command %s is not deferred\n%s", id, d.b.log)
 	}
-	return done
 }
 
 func (d *delaying) end(done <-chan ended) ended {
@@ -130,18 +158,20 @@ func (d *delaying) waiting() uint64 {
 func TestDelayed(t *testing.T) {
 	t.Parallel()
 	d := newDelaying(t)
-	at := time.Now().Add(2 * time.Second)
-	done := d.do("later", "a", at)
-	d.applied(d.try("at once", events.WithID("b")))
-	d.applied(d.try("in the past", events.WithID("c"), events.WithNotBefore(time.Now().Add(-time.Hour))))
-	if tasksWithTitle(d.f, "later") != 0 || time.Now().After(at) {
-		t.Errorf("it was carried out before its time, or this test is too slow: %s late", time.Since(at))
-	}
+	var done <-chan ended
+	at, suffix := d.inTime(2*time.Second, func(at time.Time, suffix string) {
+		done = d.do("later"+suffix, "a"+suffix, at)
+		d.applied(d.try("at once", events.WithID("b"+suffix)))
+		d.applied(d.try("in the past", events.WithID("c"+suffix), events.WithNotBefore(time.Now().Add(-time.Hour))))
+		if tasksWithTitle(d.f, "later"+suffix) != 0 && time.Now().Before(at) {
+			t.Error("it was carried out before its time")
+		}
+	})
 	d.applied(done)
 	if late := time.Since(at); late < 0 || late > 20*time.Second {
 		t.Errorf("it was carried out %s after its time", late)
 	}
-	if n := tasksWithTitle(d.f, "later"); n != 1 {
+	if n := tasksWithTitle(d.f, "later"+suffix); n != 1 {
 		t.Errorf("factro has %d tasks", n)
 	}
 	waitFor(t, "nothing waits", func() bool { return d.waiting() == 0 })
@@ -183,9 +213,12 @@ func TestDelayedIsChecked(t *testing.T) {
 		t.Errorf("got %+v", r)
 	}
 	// It has expired when it comes, since the server fires no schedule within less than a quarter of a second.
-	at := time.Now().Add(time.Second)
-	d.refused(d.do("expires", "expires", at, events.WithExpiry(at.Add(time.Millisecond))), events.CodeExpired, "expirytime had passed")
-	if state, err := d.client.Cancel(ctx, "", "expires"); err != nil || state != notbefore.NotFound {
+	var expires <-chan ended
+	_, suffix := d.inTime(time.Second, func(at time.Time, suffix string) {
+		expires = d.do("expires", "expires"+suffix, at, events.WithExpiry(at.Add(time.Millisecond)))
+	})
+	d.refused(expires, events.CodeExpired, "expirytime had passed")
+	if state, err := d.client.Cancel(ctx, "", "expires"+suffix); err != nil || state != notbefore.NotFound {
 		t.Errorf("a command that has expired is %s, %v", state, err)
 	}
 }
@@ -200,13 +233,14 @@ func TestDelayedAcrossRestarts(t *testing.T) {
 	d.n.Restart()
 	d.b.start()
 	d.applied(d.try("between")) // the bridge works on commands again
-	second := d.do("second", "second", time.Now().Add(time.Second))
+	var second <-chan ended
+	_, suffix := d.inTime(time.Second, func(at time.Time, suffix string) { second = d.do("second"+suffix, "second"+suffix, at) })
 	d.applied(second)
 	d.applied(first)
 	if late := time.Since(at); late < 0 {
 		t.Errorf("it was carried out %s early", -late)
 	}
-	for _, title := range []string{"first", "second"} {
+	for _, title := range []string{"first", "second" + suffix} {
 		if n := tasksWithTitle(d.f, title); n != 1 {
 			t.Errorf("factro has %d tasks %s", n, title)
 		}
@@ -217,31 +251,36 @@ func TestDelayedAcrossRestarts(t *testing.T) {
 func TestDelayedTwice(t *testing.T) {
 	t.Parallel()
 	d := newDelaying(t)
-	at := time.Now().Add(3 * time.Second)
-	first := d.do("twice", "twice", at)
 	results := watchStream(t, d.js, prefix.ResultStream("acme"))
-	for i, title := range []string{"twice", "twice", "another"} {
-		data := fmt.Sprintf(`{"title":%q,"targetParentId":%q}`, title, d.f.demo.Package)
-		msg := nats.NewMsg(subjectOf(t, "acme", "createTask"))
-		msg.Data = []byte(data)
-		for name, value := range map[string]string{
-			"specversion": "1.0", "id": "twice", "source": "urn:test", "type": "com.factro.command.createTask",
-			"notbefore": at.Add(time.Duration(i) * time.Minute).UTC().Format(time.RFC3339Nano),
-		} {
-			msg.Header["ce-"+name] = []string{value}
+	var first <-chan ended
+	_, suffix := d.inTime(3*time.Second, func(at time.Time, suffix string) {
+		id := "twice" + suffix
+		first = d.do(id, id, at)
+		for i, title := range []string{id, id, "another"} {
+			data := fmt.Sprintf(`{"title":%q,"targetParentId":%q}`, title, d.f.demo.Package)
+			msg := nats.NewMsg(subjectOf(t, "acme", "createTask"))
+			msg.Data = []byte(data)
+			for name, value := range map[string]string{
+				"specversion": "1.0", "id": id, "source": "urn:test", "type": "com.factro.command.createTask",
+				"notbefore": at.Add(time.Duration(i) * time.Minute).UTC().Format(time.RFC3339Nano),
+			} {
+				msg.Header["ce-"+name] = []string{value}
+			}
+			msg.Header[events.HeaderMessageID] = []string{fmt.Sprint(id, "-", i)}
+			publish(t, d.js, msg)
 		}
-		msg.Header[events.HeaderMessageID] = []string{fmt.Sprint("twice-", i)}
-		publish(t, d.js, msg)
-	}
-	conflict := results.find(t, "the conflict", func(m message) bool { return strings.HasSuffix(m.subject, ".rejected") })
-	if !strings.Contains(string(conflict.data), events.CodeConflict) {
-		t.Errorf("got %s", conflict.data)
-	}
-	if n := d.waiting(); n != 1 {
-		t.Errorf("%d commands wait", n)
-	}
+		conflict := results.find(t, "the conflict", func(m message) bool {
+			return strings.HasSuffix(m.subject, ".rejected") && m.event.Extensions()[attr.CausationID] == id
+		})
+		if !strings.Contains(string(conflict.data), events.CodeConflict) {
+			t.Errorf("got %s", conflict.data)
+		}
+		if n := d.waiting(); n != 1 && time.Now().Before(at) {
+			t.Errorf("%d commands wait", n)
+		}
+	})
 	d.applied(first)
-	if n := tasksWithTitle(d.f, "twice") + tasksWithTitle(d.f, "another"); n != 1 {
+	if n := tasksWithTitle(d.f, "twice"+suffix) + tasksWithTitle(d.f, "another"); n != 1 {
 		t.Errorf("factro has %d tasks", n)
 	}
 }
@@ -285,25 +324,39 @@ func TestCancel(t *testing.T) {
 func TestCancelRaces(t *testing.T) {
 	t.Parallel()
 	d := newDelaying(t)
+	outcomes := map[notbefore.CancelState]int{}
+	// How late a command is carried out depends on how busy the machine is, and so do the moments that meet it.
+	for late := 1400 * time.Millisecond; outcomes[notbefore.Cancelled] == 0 || outcomes[notbefore.Begun] == 0; late *= 2 {
+		if late > patience {
+			t.Fatalf("the race was none: %v", outcomes)
+		}
+		d.cancelRaces(late, outcomes)
+	}
+	t.Logf("%v", outcomes)
+}
+
+// cancelRaces asks to cancel commands at moments up to a while after their time, and counts what became of them.
+func (d *delaying) cancelRaces(late time.Duration, outcomes map[notbefore.CancelState]int) {
 	const rounds = 60
 	var group sync.WaitGroup
 	var mu sync.Mutex
-	outcomes := map[notbefore.CancelState]int{}
+	sending := make(chan struct{}, 8) // the others wait for their moment
 	for i := range rounds {
 		group.Go(func() {
-			id := fmt.Sprint("race-", i)
-			at := time.Now().Add(time.Duration(slow*2000+rand.IntN(1000)) * time.Millisecond) // it waits by then
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			var id string
+			var done <-chan ended
+			sending <- struct{}{}
+			at, _ := d.inTime(2*time.Second+rand.N(time.Second), func(at time.Time, suffix string) {
+				id = fmt.Sprint("race-", late, "-", i, suffix)
+				done = d.do(id, id, at)
+			})
+			<-sending
+			<-time.After(time.Until(at.Add(rand.N(late) - 300*time.Millisecond))) // the moment is what varies
+			ctx, cancel := context.WithTimeout(d.t.Context(), patience)
 			defer cancel()
-			done := make(chan ended, 1)
-			go func() {
-				r, err := d.client.Do(ctx, d.task(id), events.WithID(id), events.WithNotBefore(at))
-				done <- ended{r, err}
-			}()
-			<-time.After(time.Until(at.Add(time.Duration(rand.IntN(1400)-300) * time.Millisecond))) // the moment is what varies
 			state, err := d.client.Cancel(ctx, "", id)
 			if err != nil {
-				t.Errorf("%s: %v", id, err)
+				d.t.Errorf("%s: %v", id, err)
 				return
 			}
 			e := <-done
@@ -315,18 +368,14 @@ func TestCancelRaces(t *testing.T) {
 				want = events.Rejected
 			}
 			if e.result.Outcome != want || state == notbefore.NotFound {
-				t.Errorf("%s is %s, and its result %+v, %v", id, state, e.result, e.err)
+				d.t.Errorf("%s is %s, and its result %+v, %v", id, state, e.result, e.err)
 			}
 			if n := tasksWithTitle(d.f, id); n != 1 && want == events.Applied || n != 0 && want == events.Rejected {
-				t.Errorf("%s is %s, and factro has %d tasks", id, state, n)
+				d.t.Errorf("%s is %s, and factro has %d tasks", id, state, n)
 			}
 		})
 	}
 	group.Wait()
-	if outcomes[notbefore.Cancelled] == 0 || outcomes[notbefore.Begun] == 0 {
-		t.Errorf("the race was none: %v", outcomes)
-	}
-	t.Logf("%v", outcomes)
 }
 
 // TestDelayedUnsupported: on a stream without message schedules that the bridge must not change, a command with notbefore is rejected with
@@ -386,7 +435,9 @@ func TestDelayedUnsupported(t *testing.T) {
 	}
 	d.b = owner
 	owner.start() // it may manage, so it switches the option on
-	d.applied(d.do("on", "on", time.Now().Add(time.Second)))
+	var on <-chan ended
+	d.inTime(time.Second, func(at time.Time, suffix string) { on = d.do("on", "on"+suffix, at) })
+	d.applied(on)
 }
 
 // memory is how much memory the process of the bridge has.
@@ -461,11 +512,12 @@ func TestDelayedInNoMemory(t *testing.T) {
 	}
 }
 
-// finals are the ids of the commands with a final result, in the order of the results.
-func (d *delaying) finals() (ids []string) {
+// finals are the ids of the commands with a final result, in the order of the results, without the suffix that all of them have.
+func (d *delaying) finals(suffix string) (ids []string) {
 	for _, m := range read(d.t, d.js, prefix.ResultStream("acme"), ">") {
-		if !strings.HasSuffix(m.subject, ".deferred") {
-			ids = append(ids, m.event.Extensions()["causationid"].(string))
+		id, ok := strings.CutSuffix(m.event.Extensions()["causationid"].(string), suffix)
+		if ok && !strings.HasSuffix(m.subject, ".deferred") {
+			ids = append(ids, id)
 		}
 	}
 	return ids
@@ -494,17 +546,21 @@ func TestDelayedInLane(t *testing.T) {
 	t.Parallel()
 	d := newDelaying(t)
 	key := events.WithPartitionKey("one")
-	at := time.Now().Add(3 * time.Second)
-	later := d.do("later", "later", at, key)
-	for _, id := range []string{"first", "second"} {
-		d.applied(d.try(id, events.WithID(id), key))
-	}
-	if tasksWithTitle(d.f, "later") != 0 || time.Now().After(at) {
-		t.Errorf("it was carried out before its time, or this test is too slow: %s late", time.Since(at))
-	}
-	resume := d.pause()
+	resume := func() {} // after an attempt that was too slow
+	var later <-chan ended
+	_, suffix := d.inTime(3*time.Second, func(at time.Time, suffix string) {
+		resume()
+		later = d.do("later"+suffix, "later"+suffix, at, key)
+		for _, id := range []string{"first" + suffix, "second" + suffix} {
+			d.applied(d.try(id, events.WithID(id), key))
+		}
+		if tasksWithTitle(d.f, "later"+suffix) != 0 && time.Now().Before(at) {
+			t.Error("it was carried out before its time")
+		}
+		resume = d.pause()
+	})
 	waitFor(t, "it is in the queue", func() bool { return d.queued() == 1 && d.waiting() == 0 })
-	for _, id := range []string{"third", "fourth"} {
+	for _, id := range []string{"third" + suffix, "fourth" + suffix} {
 		if _, err := d.client.Send(t.Context(), d.task(id), events.WithID(id), key); err != nil {
 			t.Fatal(err)
 		}
@@ -512,7 +568,7 @@ func TestDelayedInLane(t *testing.T) {
 	resume()
 	d.applied(later)
 	waitFor(t, "all are carried out", func() bool { return d.queued() == 0 })
-	if got := strings.Join(d.finals(), " "); got != "first second later third fourth" {
+	if got := strings.Join(d.finals(suffix), " "); got != "first second later third fourth" {
 		t.Errorf("the order is %s", got)
 	}
 }
@@ -522,45 +578,71 @@ func TestDelayedInLane(t *testing.T) {
 func TestDelayedRedriven(t *testing.T) {
 	t.Parallel()
 	d := newDelaying(t)
-	at := time.Now().Add(slow * 6 * time.Second)
-	due := d.do("due", "due", time.Now().Add(time.Second))
-	resume := d.pause()
-	waitFor(t, "it is in the queue", func() bool { return d.queued() == 1 && d.waiting() == 0 })
-	for id, notBefore := range map[string]time.Time{"early": at, "cancelled": at.Add(time.Hour)} {
-		if _, err := d.client.Send(t.Context(), d.task(id), events.WithID(id), events.WithNotBefore(notBefore)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if p := purge(t, d.n, "--reason", "a test"); p.Purged != 3 || p.Begun != 0 {
-		t.Errorf("%d are purged, %d begun", p.Purged, p.Begun)
-	}
-	d.refused(due, events.CodePurged, "a test")
-	if state, err := d.client.Cancel(t.Context(), "", "due"); err != nil || state != notbefore.Begun {
-		t.Errorf("a command that was purged is %s, %v", state, err)
-	}
-	resume()
-	if out, errOut, code := bridgeCommand(t, "dead", "redrive", "--nats", d.n.URL(), "--cloud", "acme", "--since", "1h"); code != 0 {
-		t.Fatalf("exit code %d: %s%s", code, out, errOut)
-	}
-	waitFor(t, "two wait", func() bool { return d.waiting() == 2 })
-	if state, err := d.client.Cancel(t.Context(), "", "cancelled"); err != nil || state != notbefore.Cancelled {
-		t.Errorf("it is %s, %v", state, err)
-	}
-	waitFor(t, "the one that is due is carried out", func() bool { return tasksWithTitle(d.f, "due") == 1 })
-	if tasksWithTitle(d.f, "early") != 0 && time.Now().Before(at) {
+	var due string
+	at, suffix := d.inTime(slow*6*time.Second, func(at time.Time, suffix string) { due = d.purgedAndRedriven(at, suffix) })
+	early := "early" + suffix
+	waitFor(t, "the one that is due is carried out", func() bool { return tasksWithTitle(d.f, due) == 1 })
+	if tasksWithTitle(d.f, early) != 0 && time.Now().Before(at) {
 		t.Error("it was carried out before its time")
 	}
-	waitFor(t, "the other one is carried out", func() bool { return tasksWithTitle(d.f, "early") == 1 })
+	waitFor(t, "the other one is carried out", func() bool { return tasksWithTitle(d.f, early) == 1 })
 	if late := time.Since(at); late < 0 {
 		t.Errorf("it was carried out %s early", -late)
 	}
 	waitFor(t, "nothing waits", func() bool { return d.waiting() == 0 && d.queued() == 0 })
-	if n := tasksWithTitle(d.f, "due") + tasksWithTitle(d.f, "early") + tasksWithTitle(d.f, "cancelled"); n != 2 {
+	if n := tasksWithTitle(d.f, due) + tasksWithTitle(d.f, early) + tasksWithTitle(d.f, "cancelled"+suffix); n != 2 {
 		t.Errorf("factro has %d tasks", n)
 	}
 	if n := len(read(t, d.js, prefix.DeadStream("acme"), ">")); n != 0 {
 		t.Errorf("there are %d dead letters", n)
 	}
+}
+
+// purgedAndRedriven makes dead letters of a command that is due and of two that are not, sends them again, and cancels one. It returns the
+// title of the one that is due.
+func (d *delaying) purgedAndRedriven(at time.Time, suffix string) (title string) {
+	d.t.Helper()
+	resume := func() {} // after an attempt that was too slow
+	var due <-chan ended
+	d.inTime(time.Second, func(at time.Time, attempt string) {
+		resume()
+		title = "due" + attempt + suffix
+		due = d.do(title, title, at)
+		resume = d.pause()
+	})
+	waitFor(d.t, "it is in the queue", func() bool { return d.queued() == 1 && d.waiting() == 0 })
+	for name, notBefore := range map[string]time.Time{"early": at, "cancelled": at.Add(time.Hour)} {
+		name += suffix
+		if _, err := d.client.Send(d.t.Context(), d.task(name), events.WithID(name), events.WithNotBefore(notBefore)); err != nil {
+			d.t.Fatal(err)
+		}
+	}
+	if p := purge(d.t, d.n, "--reason", "a test"); p.Purged != 3 || p.Begun != 0 {
+		d.t.Errorf("%d are purged, %d begun", p.Purged, p.Begun)
+	}
+	d.refused(due, events.CodePurged, "a test")
+	if state, err := d.client.Cancel(d.t.Context(), "", title); err != nil || state != notbefore.Begun {
+		d.t.Errorf("a command that was purged is %s, %v", state, err)
+	}
+	resume()
+	if out, errOut, code := bridgeCommand(d.t, "dead", "redrive", "--nats", d.n.URL(), "--cloud", "acme", "--since", "1h"); code != 0 {
+		d.t.Fatalf("exit code %d: %s%s", code, out, errOut)
+	}
+	two := false
+	waitFor(d.t, "two wait", func() bool {
+		two = d.waiting() == 2
+		return two || time.Now().After(at)
+	})
+	cancelled := func() bool {
+		state, err := d.client.Cancel(d.t.Context(), "", "cancelled"+suffix)
+		return err == nil && state == notbefore.Cancelled
+	}
+	if !two { // there will be another attempt
+		waitFor(d.t, "it is cancelled", cancelled)
+	} else if !cancelled() {
+		d.t.Error("a command that waits again is not cancelled")
+	}
+	return title
 }
 
 // TestDelayedStatus: whoever waits for a delayed command hears that it waits for its notbefore, and until when, not that it is settled.

@@ -19,8 +19,9 @@ const relayed = "JS.relay.API"
 type relay struct {
 	nc *nats.Conn
 
-	mu    sync.Mutex
-	ahead map[string]bool // by stream and consumer, "stream.consumer"
+	mu     sync.Mutex
+	ahead  map[string]bool // by stream and consumer, "stream.consumer"
+	silent int             // so many requests for consumers get no answer
 }
 
 // onlyRelayed lets the user bridge use JetStream by the relay alone.
@@ -57,7 +58,9 @@ func (r *relay) pass(m *nats.Msg) {
 		if err != nil {
 			return
 		}
-		_ = m.Respond(r.change(stream, answer.Data))
+		if changed := r.change(stream, answer.Data); !r.isSilent() {
+			_ = m.Respond(changed)
+		}
 		return
 	case strings.HasPrefix(rest, "CONSUMER.DELETE."):
 		r.mu.Lock()
@@ -65,6 +68,14 @@ func (r *relay) pass(m *nats.Msg) {
 		r.mu.Unlock()
 	}
 	_ = r.nc.PublishMsg(on)
+}
+
+// isSilent says whether a request gets no answer.
+func (r *relay) isSilent() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.silent--
+	return r.silent >= 0
 }
 
 // change moves the consumers that are to be ahead.
@@ -149,6 +160,23 @@ func TestConsumerAhead(t *testing.T) {
 	if strings.Contains(book.String(), "Permissions Violation") {
 		t.Errorf("something asked elsewhere:\n%s", book)
 	}
+}
+
+// TestConsumerAheadUnanswered: a check that gets no answer, as while the server elects, is made again soon, and not when the next
+// one is due.
+func TestConsumerAheadUnanswered(t *testing.T) {
+	t.Parallel()
+	broker := startBroker(t, onlyRelayed)
+	r := startRelay(t, broker, "FACTRO_COMMANDS_ACME.egress-acme")
+	r.silent = 1
+	maker := run(t, broker.connect(t, quiet()))
+	if _, err := CommandConsumer(t.Context(), maker, "acme"); err != nil {
+		t.Fatal(err)
+	}
+	maker.Close()
+	log, book := newLog()
+	start(t, broker.connect(t, log, throughRelay(t)).Run)
+	eventually(t, "it is mended", func() bool { return strings.Contains(book.String(), `"a consumer was ahead of its stream`) })
 }
 
 // TestConsumerAheadUnmanaged: without the right to repair it, readiness says what to do.

@@ -259,14 +259,14 @@ func TestOutageIsLoggedOnce(t *testing.T) {
 // TestUserFiles: a user's password is replaced while the bridge runs.
 func TestUserFiles(t *testing.T) {
 	t.Parallel()
-	broker := startBroker(t, withUser)
+	broker := startReloading(t, "{user: bridge, password: right}")
 	var password string
 	b := run(t, broker.connect(t, quiet(), hasty, func(c *Config) {
 		userFiles(t, c, "right")
 		password = c.Password.File
 	}))
 	storeEvent(t, b, "e-1")
-	broker.reload(func(o *server.Options) { o.Username, o.Password = "bridge", "next" })
+	broker.reload("{user: bridge, password: next}")
 	unready(t, b, "refuses the credentials")
 	replaceFile(t, password, []byte("next"))
 	ready(t, b)

@@ -2,6 +2,7 @@ package bus
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -147,22 +148,22 @@ func TestCredentialsEnd(t *testing.T) {
 func TestNkeyReplaced(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "bridge.nk")
-	seed := func() (seed []byte, know func(*server.Options)) {
+	seed := func() (seed []byte, user string) {
 		key, public := keyPair(t, nkeys.CreateUser)
 		seed, err := key.Seed()
 		if err != nil {
 			t.Fatal(err)
 		}
-		return seed, func(o *server.Options) { o.Nkeys = []*server.NkeyUser{{Nkey: public}} }
+		return seed, fmt.Sprintf("{nkey: %s}", public)
 	}
-	old, know := seed()
+	old, user := seed()
 	replaceFile(t, file, old)
-	broker := startBroker(t, know)
+	broker := startReloading(t, user)
 	log, book := newLog()
 	b := run(t, broker.connect(t, log, hasty, func(c *Config) { c.NkeyFile = file }))
 	storeEvent(t, b, "e-1")
-	next, know := seed()
-	broker.reload(know)
+	next, user := seed()
+	broker.reload(user)
 	unready(t, b, "not connected")
 	tries(t, b, 5)
 	replaceFile(t, file, next)

@@ -28,6 +28,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/lastgood"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
+	"github.com/factro-bridge/factro-bridge/tests/process"
 )
 
 // What the bus records, for all tests: the providers are global, and are set before anything asks for them.
@@ -41,6 +42,9 @@ var (
 const atOnce = 8
 
 func TestMain(m *testing.M) {
+	if process.ServedNATS() {
+		return
+	}
 	if err := flag.Set("test.parallel", strconv.Itoa(atOnce)); err != nil {
 		panic(err)
 	}

@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -14,17 +15,12 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
-// users are an administrator without a password, for the tests' own connections, and the bridge with its permissions.
-func users(p *server.Permissions) func(*server.Options) {
-	return func(o *server.Options) {
-		o.NoAuthUser = "admin"
-		o.Users = []*server.User{{Username: "admin", Password: "a"}, {Username: "bridge", Password: "b", Permissions: p}}
-	}
-}
-
 func asBridge(c *Config) { c.URL = strings.Replace(c.URL, "//", "//bridge:b@", 1) }
 
-func (b *broker) reload(change func(*server.Options)) { b.Reload(change) }
+// bridgeMay is the bridge's user in a configuration, with what it must not publish and subscribe to.
+func bridgeMay(publish, subscribe []string) string {
+	return fmt.Sprintf(`{user: bridge, password: b, permissions: {publish: {allow: ">", deny: %q}, subscribe: {allow: ">", deny: %q}}}`, publish, subscribe)
+}
 
 func denied(publish, subscribe string) *server.Permissions {
 	p := &server.Permissions{Publish: &server.SubjectPermission{Allow: []string{">"}}, Subscribe: &server.SubjectPermission{Allow: []string{">"}}}
@@ -44,7 +40,7 @@ func TestPublishRevoked(t *testing.T) {
 	for _, subject := range []string{"factro.event.>", "$KV.FACTRO_LEDGER_ACME.>", "$JS.API.STREAM.INFO.FACTRO_DEAD_ACME", "$JS.API.CONSUMER.MSG.NEXT.>", "$JS.ACK.>"} {
 		t.Run(subject, func(t *testing.T) {
 			t.Parallel()
-			broker := startBroker(t, users(nil))
+			broker := startReloading(t, bridgeMay(nil, nil))
 			b := run(t, broker.connect(t, quiet(), asBridge))
 			handled := make(chan string, 100)
 			consume(t, b, worker{handle: func(_, _ context.Context, cmd events.Command, _ error) error {
@@ -56,7 +52,7 @@ func TestPublishRevoked(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			broker.reload(users(denied(subject, "")))
+			broker.reload(bridgeMay([]string{subject}, nil))
 			out.command("c-1")
 			p := publisher(t, b)
 			ctx, cancel := context.WithCancel(t.Context())
@@ -67,7 +63,7 @@ func TestPublishRevoked(t *testing.T) {
 			cancel()
 			tries.Wait()
 
-			broker.reload(users(nil))
+			broker.reload(bridgeMay(nil, nil))
 			ready(t, b)
 			storeEvent(t, b, "e-1")
 			out.command("c-2")
@@ -95,7 +91,7 @@ func TestSubscriptionRevoked(t *testing.T) {
 	for _, subject := range []string{"_INBOX.>", "factro.query.>"} {
 		t.Run(subject, func(t *testing.T) {
 			t.Parallel()
-			broker := startBroker(t, users(nil))
+			broker := startReloading(t, bridgeMay(nil, nil))
 			b := run(t, broker.connect(t, quiet(), asBridge, hasty))
 			out := broker.outside(t)
 			if _, err := b.nc.QueueSubscribe("factro.query.acme.*.*", "q", func(m *nats.Msg) { _ = b.nc.Publish(m.Reply, m.Data) }); err != nil {
@@ -106,9 +102,9 @@ func TestSubscriptionRevoked(t *testing.T) {
 				return err == nil && string(m.Data) == `{"taskId":"ü"}`
 			}
 			eventually(t, "queries are answered", ask)
-			broker.reload(users(denied("", subject)))
+			broker.reload(bridgeMay(nil, []string{subject}))
 			unready(t, b, `violation for subscription to "`+strings.TrimSuffix(subject, ">"))
-			broker.reload(users(nil))
+			broker.reload(bridgeMay(nil, nil))
 			ready(t, b)
 			eventually(t, "queries are answered again", ask)
 			storeEvent(t, b, "e-1")

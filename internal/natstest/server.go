@@ -99,15 +99,6 @@ func (s *Server) Restart() {
 	s.Start()
 }
 
-// Reload gives the running server other options, as an operator does.
-func (s *Server) Reload(change func(*server.Options)) {
-	s.t.Helper()
-	change(&s.Options)
-	if err := s.Running.ReloadOptions(s.Options.Clone()); err != nil {
-		s.t.Fatal(err)
-	}
-}
-
 // URL is the address of the server, also while it is stopped.
 func (s *Server) URL() string { return fmt.Sprintf("nats://127.0.0.1:%d", s.Options.Port) }
 

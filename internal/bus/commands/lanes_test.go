@@ -664,7 +664,7 @@ func TestReported(t *testing.T) { //nolint:paralleltest // see above
 func awaitEmpty(t testing.TB, out bustest.Outside) {
 	t.Helper()
 	for left := out.Count("FACTRO_COMMANDS_ACME"); left > 0; left = out.Count("FACTRO_COMMANDS_ACME") {
-		natstest.Eventually(t, "more are done", func() bool { n := out.Count("FACTRO_COMMANDS_ACME"); return n == 0 || n+100 <= left })
+		natstest.Eventually(t, "more are done", func() bool { n := out.Count("FACTRO_COMMANDS_ACME"); return n == 0 || n+10 <= left })
 	}
 }
 

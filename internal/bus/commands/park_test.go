@@ -33,7 +33,7 @@ const refusing = 300 * time.Millisecond
 func newImpatient(t testing.TB, srv *natstest.Server, change ...func(*bus.Config)) impatient {
 	t.Helper()
 	log, book := bustest.NewLog()
-	b := bustest.Run(t, bustest.ConnectWith(t, srv, log, bus.Timing{RefusingAfter: refusing}, change...))
+	b := bustest.Run(t, bustest.ConnectWith(t, srv, log, bus.Timing{RefusingAfter: refusing, Heartbeat: patient.Heartbeat, CheckTimeout: patient.CheckTimeout}, change...))
 	c, letters := consumer(t, b, log)
 	c.undecidedAfter = refusing
 	return impatient{b, c, letters, book}

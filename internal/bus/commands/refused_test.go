@@ -18,6 +18,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/bus/bustest"
 	"github.com/factro-bridge/factro-bridge/internal/bus/deadletter"
 	"github.com/factro-bridge/factro-bridge/internal/bus/health"
+	"github.com/factro-bridge/factro-bridge/internal/delivery"
 	"github.com/factro-bridge/factro-bridge/internal/natserr"
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
@@ -37,7 +38,10 @@ func refuser() (worker, <-chan string) {
 	}}, got
 }
 
-// sample asks for the health until the test ends, and wants it to be good.
+// patient has a connection wait for the broker: with the intervals that tests use otherwise, a busy machine is enough for bad health.
+var patient = bus.Timing{Heartbeat: delivery.Heartbeat, CheckTimeout: natstest.Patience}
+
+// sample asks for the health until the test ends, and wants it to be good. The connection has to be [patient].
 func sample(t testing.TB, b *bus.Conn) {
 	t.Helper()
 	var asked atomic.Int64
@@ -72,7 +76,7 @@ func noOriginals(t testing.TB, out bustest.Outside) {
 func TestRefusedLetters(t *testing.T) {
 	t.Parallel()
 	srv := natstest.Start(t, func(o *server.Options) { o.MaxPayload = 256 << 10 })
-	b := bustest.Run(t, bustest.Connect(t, srv, bustest.Quiet()))
+	b := bustest.Run(t, bustest.ConnectWith(t, srv, bustest.Quiet(), patient))
 	out := bustest.Connected(t, srv)
 	sample(t, b)
 	client := bustest.Client(t, srv)

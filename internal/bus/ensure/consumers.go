@@ -28,11 +28,15 @@ type consumers struct {
 	timeout time.Duration // of one check of a cloud
 
 	mu      sync.Mutex
-	checked time.Time // when they were checked last
+	checked map[string]time.Time // by cloud, when they were checked last
 }
 
 // consumersEvery is how often the consumers are checked while the connection stays. A new one makes another check.
-const consumersEvery = time.Minute
+// A check that failed is repeated sooner: after an outage that is likely, and so is a consumer that is ahead.
+const (
+	consumersEvery = time.Minute
+	consumersAgain = 10 * time.Second
+)
 
 // ahead says whether a consumer has read further than its stream goes. The stream is to be asked after the consumer.
 func ahead(c *jetstream.ConsumerInfo, s *jetstream.StreamInfo) bool {
@@ -49,42 +53,60 @@ func aheadText(c *jetstream.ConsumerInfo, s *jetstream.StreamInfo) string {
 func (k *consumers) reset() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.checked = time.Time{}
+	clear(k.checked)
 }
 
-// due says whether it is time to check the consumers.
-func (k *consumers) due(now time.Time) bool {
+// resetOf is reset for one cloud.
+func (k *consumers) resetOf(cloud string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if now.Sub(k.checked) < consumersEvery {
+	delete(k.checked, cloud)
+}
+
+// failed notes that the consumers of a cloud could not be checked.
+func (k *consumers) failed(cloud string, now time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.checked[cloud] = now.Add(consumersAgain - consumersEvery)
+}
+
+// due says whether it is time to check the consumers of a cloud.
+func (k *consumers) due(cloud string, now time.Time) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if now.Sub(k.checked[cloud]) < consumersEvery {
 		return false
 	}
-	k.checked = now
+	k.checked[cloud] = now
 	return true
 }
 
 // check looks for consumers that are ahead of their streams: all durable ones if the process may manage, else its own.
-// A cloud in errs has other trouble.
+// A cloud in errs has other trouble, and is due once that is over.
 func (k *consumers) check(ctx context.Context, errs map[string]error) {
-	if !k.due(time.Now()) {
-		return
-	}
 	for _, cloud := range k.cfg.Clouds {
-		if errs[cloud] != nil || !k.conn.HasBegun(cloud) || k.older.IsMovingOf(cloud) {
+		if errs[cloud] != nil || !k.conn.HasBegun(cloud) || k.older.IsMovingOf(cloud) || !k.due(cloud, time.Now()) {
 			continue
 		}
-		ctx, cancel := context.WithTimeout(ctx, k.timeout)
-		var err error
-		if k.cfg.Manage {
-			err = k.recreateAll(ctx, cloud)
-		} else if k.cfg.Carries {
-			err = k.checkOwn(ctx, cloud)
-		}
-		cancel()
-		if err != nil && ctx.Err() == nil {
-			k.log.DebugContext(ctx, "the consumers of a cloud could not be checked", "cloud", cloud, "error", err)
+		if err := k.checkOf(ctx, cloud); err != nil {
+			k.failed(cloud, time.Now())
+			if ctx.Err() == nil {
+				k.log.DebugContext(ctx, "the consumers of a cloud could not be checked; trying again", "cloud", cloud, "error", err)
+			}
 		}
 	}
+}
+
+func (k *consumers) checkOf(ctx context.Context, cloud string) error {
+	ctx, cancel := context.WithTimeout(ctx, k.timeout)
+	defer cancel()
+	switch {
+	case k.cfg.Manage:
+		return k.recreateAll(ctx, cloud)
+	case k.cfg.Carries:
+		return k.checkOwn(ctx, cloud)
+	}
+	return nil
 }
 
 // checkOwn says so if the consumer of commands is ahead of its stream. Only the owner can repair it.
@@ -104,7 +126,7 @@ func (k *consumers) checkOwn(ctx context.Context, cloud string) error {
 		if k.conn.News("ahead "+name, text) {
 			k.log.ErrorContext(ctx, "a consumer is ahead of its stream; only a bridge with nats.manage can repair it", "stream", name, "consumer", info.Name, "problem", text)
 		}
-		k.reset() // until it is repaired
+		k.resetOf(cloud) // until it is repaired
 		return nil
 	}
 	if k.conn.WasNews("ahead " + name) {
@@ -130,7 +152,7 @@ func (k *consumers) recreateAll(ctx context.Context, cloud string) error {
 		for _, c := range found {
 			if err := k.recreate(ctx, s, c); err != nil {
 				k.log.ErrorContext(ctx, "a consumer is ahead of its stream and could not be repaired; trying again", "stream", want.Name, "consumer", c.Name, "error", err)
-				k.reset()
+				k.resetOf(cloud)
 			}
 		}
 	}
