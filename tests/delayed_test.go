@@ -335,7 +335,7 @@ func TestCancelRaces(t *testing.T) {
 	t.Logf("%v", outcomes)
 }
 
-// cancelRaces asks to cancel commands at moments up to a while after their time, and counts what became of them.
+// cancelRaces asks to cancel commands at moments up to a while after their time, and counts the outcomes.
 func (d *delaying) cancelRaces(late time.Duration, outcomes map[notbefore.CancelState]int) {
 	const rounds = 60
 	var group sync.WaitGroup
