@@ -243,7 +243,7 @@ func (t tracer) JetStream() jetstream.JetStream { return t.js }
 func (tracer) Settings() bus.Config             { return bus.Config{APIPrefix: connections["tracer"].api} }
 func (tracer) Refused(string) error             { return nil }
 
-// trace finds out what became of an object, and looks at each stream, also at those that are empty.
+// trace finds out what happened to an object, and looks at each stream, also at those that are empty.
 func (*programWorld) trace(ctx context.Context, js jetstream.JetStream) error {
 	reader := history.On(tracer{js})
 	found := timeline.New(reader, prefix, time.Now).Find(ctx, "acme", timeline.Question{ID: "7"})

@@ -22,7 +22,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
 )
 
-// tracing is a bridge with a mirror, and the command line that looks at what became of something.
+// tracing is a bridge with a mirror, and the command line that looks at what happened to something.
 type tracing struct {
 	t  *testing.T
 	n  *natstest.Server

@@ -1,4 +1,4 @@
-// Package timeline finds out what became of an event, a command or an object of factro, out of the streams alone.
+// Package timeline finds out what happened to an event, a command or an object of factro, out of the streams alone.
 //
 // In: a reader of streams, a cloud, and an id of any kind: of an event, a command, an object or a trace, or an external key. Out: what
 // happened, in its order, as entries with a time, a step and the place where that is recorded; and what was read to find them, how far

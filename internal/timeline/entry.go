@@ -23,19 +23,19 @@ func Kinds() []string { return slices.Clone(kinds) }
 
 // Steps, in the order in which they are shown if their times are equal.
 const (
-	Received  = "received"  // a webhook came in
-	Found     = "found"     // the reconciliation found an event whose webhook had not come
-	Stored    = "stored"    // an event is in its stream
-	Sent      = "sent"      // a command is in its queue
-	Redriven  = "redriven"  // a dead command is in the queue once more
-	Delayed   = "delayed"   // a command waits for its time
-	Waits     = "waits"     // a command has to wait, and why
-	Begun     = "begun"     // the bridge began to carry a command out
-	Attempted = "attempt"   // factro was called, and how it answered
-	Reserved  = "key"       // an external key has an object, or a command that is to make it
-	Resulted  = "result"    // the outcome of a command
-	Dead      = "dead"      // a command or webhook was given up
-	Changed   = "change"    // the mirror saw what changed in an object
+	Received  = "received" // a webhook came in
+	Found     = "found"    // the reconciliation found an event whose webhook had not come
+	Stored    = "stored"   // an event is in its stream
+	Sent      = "sent"     // a command is in its queue
+	Redriven  = "redriven" // a dead command is in the queue once more
+	Delayed   = "delayed"  // a command waits for its time
+	Waits     = "waits"    // a command has to wait, and why
+	Begun     = "begun"    // the bridge began to carry a command out
+	Attempted = "attempt"  // factro was called, and how it answered
+	Reserved  = "key"      // an external key has an object, or a command that is to make it
+	Resulted  = "result"   // the outcome of a command
+	Dead      = "dead"     // a command or webhook was given up
+	Changed   = "change"   // the mirror saw what changed in an object
 )
 
 var steps = []string{Received, Found, Sent, Redriven, Stored, Delayed, Begun, Waits, Attempted, Reserved, Resulted, Dead, Changed}
@@ -124,7 +124,7 @@ type Timeline struct {
 	Left int `json:"left,omitempty"`
 	// Limited says that the chain has more commands or objects than were followed.
 	Limited bool   `json:"limited,omitempty"`
-	Looked []Look `json:"looked"`
+	Looked  []Look `json:"looked"`
 }
 
 // Cut says whether more may be there than was read or is shown.
@@ -147,7 +147,7 @@ func (t *Timeline) Errors() []error {
 func (t *Timeline) Join(other *Timeline, most int) {
 	t.ID = cmp.Or(t.ID, other.ID)
 	t.Kinds = inOrder(append(t.Kinds, other.Kinds...))
-	t.Entries = append(t.Entries, other.Entries...)
+	t.Entries = append(append([]Entry{}, t.Entries...), other.Entries...)
 	t.Left, t.Limited = t.Left+other.Left, t.Limited || other.Limited
 	t.Looked = append(t.Looked, other.Looked...)
 	t.settle(most)

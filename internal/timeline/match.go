@@ -27,20 +27,18 @@ func (w *wanted) id(ids ...string) *wanted {
 	return w
 }
 
-func (w *wanted) entity(ids ...string) *wanted {
+func (w *wanted) entity(ids ...string) {
 	for _, id := range ids {
 		put(&w.entities, percent.Encode(id))
 		w.raw = append(w.raw, id)
 	}
-	return w
 }
 
-func (w *wanted) trace(ids ...string) *wanted {
+func (w *wanted) trace(ids ...string) {
 	for _, id := range ids {
 		put(&w.traces, id)
 		w.raw = append(w.raw, id)
 	}
-	return w
 }
 
 func put(set *map[string]bool, value string) {

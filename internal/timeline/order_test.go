@@ -114,7 +114,7 @@ const (
 	parent2        = "00-" + trace2 + "-b7ad6b7169203331-01"
 )
 
-// chain has what a cloud's streams have of an event, the command that it led to, and what came of that.
+// chain has what a cloud's streams have of an event, the command that it led to, and what followed.
 func chain(t *testing.T) memory {
 	t.Helper()
 	m := memory{}
@@ -147,7 +147,11 @@ func chain(t *testing.T) memory {
 }
 
 // chainSteps are all steps of the chain, but for the first event.
-const chainSteps = "received stored waits begun attempt attempt result received stored change"
+const (
+	twice        = Attempted + " " + Attempted
+	commandSteps = "waits begun " + twice + " result"
+	chainSteps   = "received stored " + commandSteps + " received stored change"
+)
 
 func find(m memory, q Question, run func([]func())) *Timeline {
 	f := New(m, events.DefaultPrefix, func() time.Time { return start.Add(time.Hour) })
@@ -175,8 +179,8 @@ func TestChain(t *testing.T) {
 		{Question{ID: "c-1"}, KindCommand, chainSteps},
 		{Question{ID: "c-1", Source: "urn:s"}, KindCommand, chainSteps},
 		{Question{ID: trace1}, KindTrace, chainSteps},
-		{Question{ID: "e-2"}, KindEvent, "waits begun attempt attempt result received stored change"},
-		{Question{ID: "t-2"}, KindEntity, "waits begun attempt attempt result received stored change"},
+		{Question{ID: "e-2"}, KindEvent, commandSteps + " received stored change"},
+		{Question{ID: "t-2"}, KindEntity, commandSteps + " received stored change"},
 		{Question{ID: "t-1"}, KindEntity, "received stored received stored"},
 		{Question{ID: "e-0"}, KindEvent, "received stored"},
 		{Question{ID: "c-1", Source: "urn:other"}, "", ""},
@@ -238,12 +242,12 @@ func TestHidden(t *testing.T) {
 	t.Parallel()
 	f := New(hidden{chain(t), "FACTRO_CHANGES_ACME"}, events.DefaultPrefix, func() time.Time { return start.Add(time.Hour) })
 	got := f.Find(t.Context(), "acme", Question{ID: "c-1"})
-	if errs := got.Errors(); len(errs) == 0 || !errors.Is(errs[0], errHidden) || stepsOf(got) != "received stored waits begun attempt attempt result" {
+	if errs := got.Errors(); len(errs) == 0 || !errors.Is(errs[0], errHidden) || stepsOf(got) != "received stored "+commandSteps {
 		t.Errorf("%s, %v", stepsOf(got), errs)
 	}
 }
 
-// TestBack: a stream is read back to a time, and an id that tells its time needs none.
+// TestBack: a stream is read back to a time, and an id with a time in it needs none.
 func TestBack(t *testing.T) {
 	t.Parallel()
 	m := chain(t)

@@ -151,7 +151,7 @@ func (s *search) whole(change bool, m history.Message) {
 // mostPooled is how many messages of objects are kept that may turn out to be wanted.
 const mostPooled = 20_000
 
-// keepForLater keeps the history of an object, out of which drain takes what is wanted.
+// keepForLater keeps the history of an object, for drain to take what is wanted.
 func (s *search) keepForLater(change bool, m history.Message) {
 	if len(s.pool) == mostPooled {
 		s.cut = true

@@ -12,6 +12,7 @@ import (
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/history"
 	"github.com/factro-bridge/factro-bridge/internal/bus/ledger"
+	"github.com/factro-bridge/factro-bridge/internal/factro"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 )
 
@@ -43,8 +44,8 @@ type Question struct {
 	Kind string
 	// Source is that of the command with this ID. A command is found faster with it.
 	Source string
-	// Since is how far back streams are read that the broker cannot search by the ID. Zero is [DefaultBack], or less where the ID tells
-	// its time.
+	// Since is how far back streams are read that the broker cannot search by the ID. Zero is [DefaultBack], or less where the ID has
+	// a time in it.
 	Since time.Time
 	// Most is how many messages of a stream are read at most, 0 for [DefaultMost], and Limit how many entries are wanted, 0 for all.
 	Most  uint64
@@ -223,7 +224,7 @@ func (s *search) wide(ctx context.Context) {
 		}
 	}
 	s.mu.Unlock()
-	s.together(s.aboutCommands(ctx, &w, s.from()))
+	s.together(s.aboutCommands(ctx, &w, s.resultsOf(), s.from()))
 	other := slices.ContainsFunc(s.kindsFound(), func(kind string) bool { return kind != KindTrace })
 	if !s.may(KindEvent) && !traced || other && s.q.Kind == "" {
 		return
@@ -247,7 +248,7 @@ func (s *search) kindsFound() []string {
 // skew is by how much clocks may differ.
 const skew = time.Minute
 
-// from is how far back is read. An id that tells its time was not used before.
+// from is how far back is read. An id with a time in it was not used before.
 func (s *search) from() time.Time {
 	if !s.q.Since.IsZero() {
 		return s.q.Since
@@ -259,11 +260,34 @@ func (s *search) from() time.Time {
 	return s.now().Add(-DefaultBack)
 }
 
-// aboutCommands are the readings of what is about commands.
-func (s *search) aboutCommands(ctx context.Context, w *wanted, from time.Time) []func() {
+// resultsOf is the filter for the results of the command that is looked for, if the ledger has found it and so has its operation.
+func (s *search) resultsOf() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	operation := ""
+	if slices.Equal(s.kinds, []string{KindCommand}) {
+		for c, k := range s.commands {
+			switch {
+			case c.id != s.q.ID, operation != "" && operation != k.operation, k.operation == "":
+				return ""
+			default:
+				operation = k.operation
+			}
+		}
+	}
+	if operation == "" {
+		return ""
+	}
+	return s.prefix.ResultFilter(s.cloud, events.Any, operation, events.Any)
+}
+
+// aboutCommands are the readings of what is about commands. results is the filter for their results, or "".
+func (s *search) aboutCommands(ctx context.Context, w *wanted, results string, from time.Time) []func() {
 	keep := func(m history.Message) bool { return w.command(m, s.commandOf) }
 	return []func(){
-		func() { s.scan(ctx, scan{stream: s.names.results, from: from, keep: w.result, take: s.takeResult}) },
+		func() {
+			s.scan(ctx, scan{stream: s.names.results, subject: results, from: from, keep: w.result, take: s.takeResult})
+		},
 		func() { s.scan(ctx, scan{stream: s.names.commands, keep: keep, forward: true, take: s.takeQueued}) },
 		func() { s.scan(ctx, scan{stream: s.names.delayed, keep: keep, forward: true, take: s.takeDelayed}) },
 		func() { s.scan(ctx, scan{stream: s.names.dead, keep: keep, forward: true, take: s.takeDead}) },
@@ -419,13 +443,13 @@ func (s *search) byTrace(ctx context.Context) {
 			}
 		}
 		if !k.first.IsZero() && k.first.Before(first) {
-			first, until = k.first, k.first.Add(skew)
+			first, until = k.first, k.first // an event is stored before its reader can send a command
 		}
 	}
 	s.mu.Unlock()
 	var tasks []func()
 	if len(after.traces) > 0 {
-		tasks = s.aboutCommands(ctx, &after, from.Add(-skew))
+		tasks = s.aboutCommands(ctx, &after, "", from.Add(-skew))
 	}
 	if len(earlier.traces) > 0 && !until.IsZero() {
 		tasks = append(tasks, func() {
@@ -509,6 +533,11 @@ func (s *search) learnCommand(e Entry) {
 	}
 	if k.first.IsZero() || e.Time.Before(k.first) {
 		k.first = e.Time
+	}
+	// Of what changes an object that is there all results name the object, so one who looks for that has them. A create has none before it is
+	// done.
+	if op, ok := factro.Lookup(e.Operation); ok && e.Step == Resulted && e.Entity == s.q.ID && !op.Creates() {
+		k.read = true
 	}
 }
 

@@ -28,7 +28,7 @@ func filled(t *testing.T, count int) (history.Reader, jetstream.Stream) {
 	for n := range count {
 		msg := nats.NewMsg([]string{"s.a", "s.b"}[n%2])
 		msg.Data = fmt.Append(nil, n+1)
-		// A sender writes what the broker tells of a message.
+		// A sender writes headers that the broker uses.
 		msg.Header = nats.Header{"Status": {"404"}, "Nats-Sequence": {"7"}, "Nats-Subject": {"s.c"}, "Nats-Time-Stamp": {"2000-01-01T00:00:00Z"}}
 		if _, err := js.PublishMsg(t.Context(), msg); err != nil {
 			t.Fatal(err)
@@ -90,7 +90,7 @@ func TestRead(t *testing.T) {
 			}
 		}
 	}
-	// The newest come first, and what is left is told.
+	// The newest come first, and the reading says that more is there.
 	got, done := collect(t, r, true, history.Query{Stream: "S", First: 1, Last: count, Most: 500}, 0)
 	if !done.Cut || done.Messages != 500 || done.Lowest != count-499 || slices.Min(got) != count-499 {
 		t.Errorf("the newest 500 are %d from %d, %+v", len(got), slices.Min(got), done)

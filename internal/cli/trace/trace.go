@@ -36,13 +36,13 @@ func New() *cobra.Command {
 	var f flags
 	cmd := &cobra.Command{
 		Use:   "trace ID",
-		Short: "Show what became of an event, a command or an object",
-		Long: `Show what became of an event, a command or an object of factro, step by step, as the streams record it: a webhook was received and
+		Short: "Show what happened to an event, a command or an object",
+		Long: `Show what happened to an event, a command or an object of factro, step by step, as the streams record it: a webhook was received and
 stored, a command waited, factro was called, the result, what changed, a dead letter. The ID is that of an event, a command or an
 object, the 32 digits of a trace, or an external key. It changes nothing.
 
 NATS finds an object by its id, whatever else is in the streams. Results, and events by their own id or by a trace, are read from
-now back to --since, by default 24 hours. An id that tells its time (a UUID of version 7) needs no --since. The last lines say what
+now back to --since, by default 24 hours. An id with a time in it (a UUID of version 7) needs no --since. The last lines say what
 was read, and how far back.
 
 What the user may not read is named on standard error, and the exit code is 1. It is 3 if nothing was found.`,
@@ -78,11 +78,11 @@ What the user may not read is named on standard error, and the exit code is 1. I
 	}
 	f.Add(cmd)
 	f.OnlyCloudFlag(cmd)
-	cmd.Flags().StringVar(&f.kind, "kind", "", "what the ID is: `"+strings.Join(timeline.Kinds(), ", ")+"`; without it, all are tried")
+	cmd.Flags().StringVar(&f.kind, "kind", "", "what `kind` of thing the ID is: "+strings.Join(timeline.Kinds(), ", ")+"; without it, all are tried")
 	cmd.Flags().StringVar(&f.source, "source", "", "the source `URI` of the command with the ID")
 	cmd.Flags().StringVar(&f.since, "since", "", "read back to this `time`: 2h (ago), 7d, 2026-03-01, or 2026-03-01T12:00:00Z")
 	cmd.Flags().Uint64Var(&f.most, "most", timeline.DefaultMost, "read at most so many `messages` of a stream")
-	cmd.Flags().IntVar(&f.limit, "limit", 200, "show at most so many `steps`, the newest; 0 for all")
+	cmd.Flags().IntVar(&f.limit, "limit", 200, "show at most so many steps, the newest; 0 for all")
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print JSON")
 	cmd.Flags().BoolVarP(&f.follow, "follow", "f", false, "go on with what comes, until interrupted; with --json as one line for each step")
 	_ = cmd.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions(timeline.Kinds(), cobra.ShellCompDirectiveNoFileComp))
