@@ -30,7 +30,7 @@ type guarded struct {
 // roles are the users of the bridge, programs those of a cloud; those of beta are beta-sender and so on.
 var (
 	roleUsers    = []string{"owner", "ingress", "egress", "reconcile", "mirror", "canary"}
-	programUsers = []string{"sender", "subscriber", "asker", "reader"}
+	programUsers = []string{"sender", "subscriber", "asker", "reader", "tracer"}
 )
 
 // connections are the settings of a user's connection.
@@ -44,6 +44,7 @@ var connections = map[string]struct{ inboxes, api string }{
 	"subscriber": {api: "JS.factro.API"},
 	"asker":      {api: "JS.factro.API"},
 	"reader":     {api: "JS.factro.API"},
+	"tracer":     {api: "JS.factro.API"},
 }
 
 var (

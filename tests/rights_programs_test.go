@@ -16,7 +16,11 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus"
+	"github.com/factro-bridge/factro-bridge/internal/bus/history"
+	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 	"github.com/factro-bridge/factro-bridge/internal/sim"
+	"github.com/factro-bridge/factro-bridge/internal/timeline"
 	"github.com/factro-bridge/factro-bridge/pkg/events"
 	"github.com/factro-bridge/factro-bridge/pkg/events/change"
 	"github.com/factro-bridge/factro-bridge/pkg/events/payload"
@@ -35,6 +39,7 @@ var programs = map[string]struct {
 	"MIRROR":        {"subscriber", 3, (*programWorld).subscribe},
 	"SEARCH":        {"reader", 5, (*programWorld).readMirror},
 	"REPORT":        {"asker", 2, (*programWorld).ask},
+	"TRACING":       {"tracer", 14, (*programWorld).trace},
 	"FACTRO_CANARY": {"canary", 5, (*programWorld).canary},
 }
 
@@ -229,6 +234,31 @@ func (w *programWorld) canary(ctx context.Context, js jetstream.JetStream) error
 	_, err2 := js.Conn().RequestWithContext(ctx, "JS.factro.API.DIRECT.GET.FACTRO_EVENTS_ACME.factro.event.acme.bridge.1.BridgeCanary", nil)
 	_, err3 := client.Status(ctx, "")
 	return errors.Join(err, err2, err3, w.query(ctx, js, "getUserQuota", "user", 2), w.hear(ctx, js))
+}
+
+// tracer is a connection of the command line without its credentials.
+type tracer struct{ js jetstream.JetStream }
+
+func (t tracer) JetStream() jetstream.JetStream { return t.js }
+func (tracer) Settings() bus.Config             { return bus.Config{APIPrefix: connections["tracer"].api} }
+func (tracer) Refused(string) error             { return nil }
+
+// trace finds out what happened to an object, and looks at each stream, also at those that are empty.
+func (*programWorld) trace(ctx context.Context, js jetstream.JetStream) error {
+	reader := history.On(tracer{js})
+	found := timeline.New(reader, prefix, time.Now).Find(ctx, "acme", timeline.Question{ID: "7"})
+	errs := found.Errors()
+	if len(found.Entries) == 0 {
+		errs = append(errs, errors.New("nothing is found"))
+	}
+	for _, stream := range []string{
+		prefix.EventStream("acme"), change.Stream(prefix, "acme"), prefix.ResultStream("acme"), prefix.CommandStream("acme"),
+		topology.DelayedStream(prefix, "acme"), prefix.DeadStream("acme"),
+	} {
+		_, err := reader.Since(ctx, stream, time.Now().Add(-time.Hour))
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 // query wants an answer of a size.

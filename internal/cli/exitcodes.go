@@ -20,6 +20,7 @@ var (
 	extraExits = map[string][]int{
 		"bridge send": {exit.Rejected, exit.Dead, exit.NoResult}, "bridge query": {exit.Rejected, exit.NoResult},
 		"bridge get":          {exit.Rejected},
+		"bridge trace":        {exit.Rejected},
 		"bridge cancel":       {exit.Rejected, exit.NoResult},
 		"bridge canary":       {exit.Rejected, exit.Dead, exit.NoResult},
 		"bridge dead redrive": {exit.Rejected, exit.Dead, exit.NoResult},

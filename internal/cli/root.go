@@ -21,6 +21,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/cli/operation"
 	"github.com/factro-bridge/factro-bridge/internal/cli/steer"
 	"github.com/factro-bridge/factro-bridge/internal/cli/tail"
+	"github.com/factro-bridge/factro-bridge/internal/cli/trace"
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 	"github.com/factro-bridge/factro-bridge/internal/telemetry"
 )
@@ -65,7 +66,7 @@ Start with "bridge dev": it needs no setup and shows one round trip.`,
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(wrongFlag)
-	root.AddCommand(dev.New(version), newRun(version), newHealthcheck(), dev.NewSim(), operation.NewSend(), operation.NewQuery(), delayed.New(), delayed.NewCancel(), tail.New(), mirror.NewGet(), mirror.NewWatch(), newStatus(), dead.New(), keys.New(), newReconcile(version), mirror.New(), newCanary(version), newStreams(),
+	root.AddCommand(dev.New(version), newRun(version), newHealthcheck(), dev.NewSim(), operation.NewSend(), operation.NewQuery(), delayed.New(), delayed.NewCancel(), tail.New(), trace.New(), mirror.NewGet(), mirror.NewWatch(), newStatus(), dead.New(), keys.New(), newReconcile(version), mirror.New(), newCanary(version), newStreams(),
 		steer.NewPause(), steer.NewResume(), steer.NewPauses(), steer.NewPurge(),
 		newConfig(), contract.New(), newVersion(version))
 	reportArgumentMistakes(root)

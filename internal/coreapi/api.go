@@ -152,9 +152,10 @@ func (a *API) Exchange(ctx context.Context, try Attempt, c translate.Call, key s
 		try.state = a.gate.breaker.State().String()
 		call, began := a.budget.Begin(key), time.Now()
 		got = a.client.do(ctx, key, try, c)
+		got.Took = time.Since(began)
 		j = judge(try.Op, got)
 		if got.Status != 0 && try.Take == nil && try.File == nil && j != Throttled { // what takes a stream takes as long as the stream
-			a.pace.learn(time.Since(began))
+			a.pace.learn(got.Took)
 		}
 		a.spent(ctx, call, got, j)
 		switch {

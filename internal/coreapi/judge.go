@@ -3,6 +3,7 @@ package coreapi
 import (
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/coreapi/shape"
 	"github.com/factro-bridge/factro-bridge/internal/factro"
@@ -22,6 +23,8 @@ type Answer struct {
 	// Late tells that the call failed, and lasted longer than its timeout allows: this process stood still, or hardly got the
 	// processor. What its calls met meanwhile says nothing about the health of factro.
 	Late bool
+	// Took is how long the call lasted, 0 if none was made.
+	Took time.Duration
 	// Malformed is set if the status says success, but the rest is not in the form of the operation.
 	Malformed error
 	// Ours is what failed on our side of the call: the source of an upload, or the place for an answer. It says nothing

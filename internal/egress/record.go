@@ -18,7 +18,7 @@ import (
 
 // logAttempt adds an attempt to the log of the command.
 func (j *job) logAttempt(ctx context.Context, judged coreapi.Judgement, a coreapi.Answer) {
-	entry := ledger.Attempt{At: time.Now().UTC(), Status: a.Status}
+	entry := ledger.Attempt{At: time.Now().UTC(), Status: a.Status, Millis: int(a.Took.Milliseconds())}
 	if judged != coreapi.Done {
 		entry.Error = a.Text()
 	}

@@ -87,6 +87,19 @@ func (c *Client) Why(err error, subjects ...string) error {
 	return err
 }
 
+// Refused is the server's refusal to let this connection publish to a subject, or hear any answer; nil if CollectRefusals has heard of
+// none.
+func (c *Client) Refused(subject string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, r := range c.refused {
+		if !r.Publish || r.Subject == subject {
+			return r.Err
+		}
+	}
+	return nil
+}
+
 // Outages calls tell when the connection is lost, or is already, and when it is back, until ctx ends.
 func (c *Client) Outages(ctx context.Context, tell func(up bool)) {
 	changed := c.nc.StatusChanged(nats.RECONNECTING, nats.CONNECTED)

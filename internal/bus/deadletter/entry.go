@@ -66,6 +66,23 @@ func (e Entry) Name() string {
 	return events.Token(e.Cloud) + "/" + strconv.FormatUint(e.Sequence, 10)
 }
 
+// Read reads a message of the stream of dead letters.
+func Read(p events.Prefix, m journal.Message) Entry { return newEntry(p, m.Sequence, m) }
+
+// Stored is when the original was stored in its stream, by the id of the dead letter; zero if that does not tell.
+func (e Entry) Stored() time.Time {
+	id, err := percent.Decode(delivery.Header(e.Header).Get(events.HeaderMessageID))
+	start, ofPosition := "dead-"+e.Position+"-", e.Position != ""
+	if err != nil || !ofPosition || !strings.HasPrefix(id, start) {
+		return time.Time{}
+	}
+	at, err := strconv.ParseInt(strings.TrimPrefix(id, start), 36, 64)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.Unix(0, at).UTC()
+}
+
 // newEntry reads a dead letter. None of it is trusted: what is not as expected is left empty.
 func newEntry(p events.Prefix, sequence uint64, m journal.Message) Entry {
 	why := func(name string) string {
@@ -115,6 +132,14 @@ func (e Entry) command(p events.Prefix) events.Command {
 	}
 	c, _ := p.DecodeCommand(subject, e.OriginalHeader(), e.Data, e.Position)
 	return c
+}
+
+// Sent is the command as it was sent, as far as it was kept. Of one that was terminated nothing was.
+func (e Entry) Sent(p events.Prefix) events.Command {
+	if e.Kind != Command || e.Lost() {
+		return events.Command{}
+	}
+	return e.command(p)
 }
 
 // OriginalHeader returns the headers that the original came with, as far as they were kept.

@@ -7,11 +7,14 @@ import (
 
 // Attempt is the outcome of one attempt to carry out a command.
 type Attempt struct {
+	// At is when it ended.
 	At time.Time `json:"at"`
 	// Status is factro's HTTP status, or 0 if there was none.
 	Status int `json:"status,omitempty"`
 	// Error is what went wrong, for people; empty if nothing did.
 	Error string `json:"error,omitempty"`
+	// Millis is how long the call lasted, in milliseconds; 0 if none was made, or if an older bridge made it.
+	Millis int `json:"ms,omitempty"`
 	// Trace is the id of the trace that the attempt belongs to.
 	Trace string `json:"trace,omitempty"`
 }

@@ -54,6 +54,7 @@ func (a Attempt) write(w *jsontext.Writer) {
 	w.Time("at", a.At)
 	w.IntIf("status", a.Status)
 	w.TextIf("error", a.Error)
+	w.IntIf("ms", a.Millis)
 	w.TextIf("trace", a.Trace)
 	w.End()
 }

@@ -13,7 +13,7 @@ func TestEncode(t *testing.T) {
 	at := time.Date(2026, 1, 31, 9, 30, 0, 120, time.UTC)
 	full := Record{
 		Fingerprint: "f", Plain: true, Result: json.RawMessage(`{"a":[1.0,"x y"]}`), StartedAt: at, CalledAt: at.Add(1), Dated: at.Add(2), Owner: "o",
-		Open: true, Attempts: 2, Log: []Attempt{{At: at}, {At: at, Status: 500, Error: "\"ä\"\n\xff", Trace: "t"}}, Made: []string{"1", "2"},
+		Open: true, Attempts: 2, Log: []Attempt{{At: at}, {At: at, Status: 500, Error: "\"ä\"\n\xff", Millis: 1200, Trace: "t"}}, Made: []string{"1", "2"},
 		Refs: map[string]string{"/a": "b"}, Redrive: "7", Decided: true, NotBefore: at.Add(3), Operation: "createTask",
 	}
 	v := reflect.ValueOf(&full).Elem()

@@ -40,7 +40,7 @@ func DeadHeaders() []HeaderFact {
 		{HeaderDeadPosition, "the original's stream and sequence, `<stream>:<sequence>`; of a command"},
 		{HeaderDeadAttempts, "how often it was delivered; of a command"},
 		{HeaderDeadStatus, "factro's HTTP status, if it answered; of a command"},
-		{HeaderDeadLog, "a JSON list with `{at, status, error, trace}` for each attempt, the oldest first, at most the last 20; percent-encoded; of a command"},
+		{HeaderDeadLog, "a JSON list with `{at, status, error, ms, trace}` for each attempt, `at` its end and `ms` how long the call lasted in milliseconds, the oldest first, at most the last 20; percent-encoded; of a command"},
 		{HeaderDeadTrace, "the `traceparent` of the span in which it was given up; of a command"},
 		{HeaderDeadMessageID, "the original's message id, if it had one: the id of a plain command"},
 		{HeaderDeadCut, "the size of the original's data in bytes, if the letter holds only a part of the original: it was too large to be kept whole beside these headers"},
