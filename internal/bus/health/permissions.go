@@ -143,6 +143,17 @@ func (h *Health) askRefused(ctx context.Context, nc *nats.Conn) {
 	}
 }
 
+// MayPublish asks whether the user of a connection may publish to a subject, by a message that nobody gets. It knows only of
+// servers of version 2.11 and later.
+func MayPublish(ctx context.Context, nc *nats.Conn, subject string) bool {
+	return granted(ctx, nc, Refusal{Publish: true, Subject: subject})
+}
+
+// MaySubscribe is the same for a subscription, which it makes for a moment. The subject should be one that nobody publishes to.
+func MaySubscribe(ctx context.Context, nc *nats.Conn, subject string) bool {
+	return granted(ctx, nc, Refusal{Subject: subject})
+}
+
 // granted asks for one permission. The server says no before it answers the flush.
 func granted(ctx context.Context, nc *nats.Conn, r Refusal) bool {
 	before := nc.LastError()
