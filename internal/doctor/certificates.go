@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"time"
 
+	"github.com/factro-bridge/factro-bridge/internal/bus"
 	"github.com/factro-bridge/factro-bridge/internal/config"
 )
 
@@ -41,6 +42,9 @@ func days(end, now time.Time) string {
 
 func checkCertificates(_ context.Context, s *session) (found []Finding) {
 	c := s.Checked.Config
+	if c.NATS.TLS == (bus.TLS{HandshakeFirst: c.NATS.TLS.HandshakeFirst}) && c.NATS.CredsFile == "" && (c.HTTP.TLS == config.ServerTLS{} || !c.Has(config.RoleIngress)) {
+		return fine("the configuration names no certificates")
+	}
 	ends := func(setting, file string) { found = append(found, ending(setting, file, s.Now())...) }
 	pair := func(setting, cert, key string) {
 		if cert == "" {

@@ -35,7 +35,7 @@ func checkHints(_ context.Context, s *session) (found []Finding) {
 
 func checkHeaders(_ context.Context, s *session) (found []Finding) {
 	if !s.Checked.Has(config.RoleIngress) {
-		return nil
+		return notHere()
 	}
 	for i, cloud := range s.Checked.Clouds {
 		if header := cloud.Webhook.Header; strings.ContainsAny(header, "_.") {
@@ -55,7 +55,10 @@ const balancerIdle = 75 * time.Second
 
 func checkIdle(_ context.Context, s *session) []Finding {
 	idle := s.Checked.HTTP.IdleTimeout
-	if !s.Checked.Has(config.RoleIngress) || idle > balancerIdle {
+	switch {
+	case !s.Checked.Has(config.RoleIngress):
+		return notHere()
+	case idle > balancerIdle:
 		return nil
 	}
 	return []Finding{{

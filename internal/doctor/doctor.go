@@ -161,8 +161,23 @@ func lines(err error) []string {
 	return slices.DeleteFunc(strings.Split(err.Error(), "\n"), func(s string) bool { return strings.TrimSpace(s) == "" })
 }
 
+// fine is a check that has nothing to look at, or that is good in another way than its title says.
+func fine(format string, args ...any) []Finding {
+	return []Finding{{Level: OK, What: fmt.Sprintf(format, args...)}}
+}
+
+// notHere is what a check of webhooks says in a process that takes none.
+func notHere() []Finding { return fine("this process takes no webhooks") }
+
+// command is a line of ours with the configuration.
+func (s *session) command(words string) string {
+	if s.ConfigFile == "" {
+		return "bridge " + words
+	}
+	return "bridge " + words + " --config " + s.ConfigFile
+}
+
 // unknown is a check that could not be made.
 func unknown(format string, args ...any) Finding {
 	return Finding{Level: Unknown, What: fmt.Sprintf(format, args...)}
 }
-

@@ -79,7 +79,7 @@ func (s *session) request(ctx context.Context, cloud config.Cloud, way Factro, o
 // eachCloud asks all clouds, if the process calls factro at all.
 func (s *session) eachCloud(ctx context.Context, judge func(config.Cloud, *asked) []Finding) (found []Finding) {
 	if !s.Checked.Calls() {
-		return nil
+		return fine("this process does not call factro")
 	}
 	for i, cloud := range s.Checked.Clouds {
 		for _, f := range judge(cloud, s.ask(ctx, cloud)) {
@@ -156,7 +156,9 @@ func checkBudget(ctx context.Context, s *session) []Finding {
 		if !known {
 			return []Finding{unknown("the answer has no header RateLimit, so the budget is not known")}
 		}
-		add := func(level Level, what, fix string) { found = append(found, Finding{Level: level, What: what, Fix: fix}) }
+		add := func(level Level, what, fix string) {
+			found = append(found, Finding{Level: level, What: what, Fix: fix})
+		}
 		of := fmt.Sprintf("%d of %d requests are left for %s", b.Remaining, b.Quota, b.Reset)
 		switch {
 		case b.Remaining == 0:
@@ -173,7 +175,7 @@ func checkBudget(ctx context.Context, s *session) []Finding {
 		case b.Partition == "":
 			found = append(found, unknown("factro does not say whose budget it is"))
 		case shared:
-			add(Note, "the budget is that of the cloud "+other+" too", "bridge query getUserQuota --cloud "+cloud.Name)
+			add(Note, "the budget is that of the cloud "+other+" too", s.command("query getUserQuota --cloud "+cloud.Name))
 		case !byKey:
 			add(Note, "factro does not count by this key, but by a user or an address: who shares that shares the budget", curl(cloud))
 		}
@@ -238,7 +240,7 @@ func checkRights(ctx context.Context, s *session) []Finding {
 			case got.Status == http.StatusForbidden:
 				found = append(found, Finding{
 					Level: Warning, About: sample.operation, What: "factro refuses it to this key: " + got.Text,
-					Fix: fmt.Sprintf("bridge query %s --cloud %s", sample.operation, cloud.Name),
+					Fix: s.command(fmt.Sprintf("query %s --cloud %s", sample.operation, cloud.Name)),
 				})
 			case got.Malformed, got.Status/100 != 2:
 				found = append(found, unknown("%s: %s", sample.operation, got.Text))

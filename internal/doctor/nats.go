@@ -236,12 +236,12 @@ func ahead(d time.Duration) string {
 // checkSync finds out how often a server writes its files to the disk. Only its monitoring tells that.
 func checkSync(ctx context.Context, s *session) []Finding {
 	if s.Checked.NATS.Embedded.DataDir != "" {
-		return nil // the embedded server writes each message before it is acknowledged
+		return fine("the embedded server writes each message to the disk before it acknowledges it")
 	}
 	if s.Monitoring == "" {
 		return []Finding{{
 			Level: Unknown, What: "the server tells its sync interval only by its monitoring, whose address is not known",
-			Fix: "bridge doctor --check nats --monitoring http://127.0.0.1:8222",
+			Fix: s.command("doctor --check nats --monitoring http://127.0.0.1:8222"),
 		}}
 	}
 	sync, err := syncInterval(ctx, s.Monitoring)

@@ -9,19 +9,19 @@ import (
 
 func checkWebhook(ctx context.Context, s *session) (found []Finding) {
 	if !s.Checked.Has(config.RoleIngress) {
-		return nil
+		return notHere()
 	}
 	if s.Webhook == nil {
 		return []Finding{{
 			Level: Unknown, What: "it was not tried, since it stores an event",
-			Fix: "bridge doctor --canary --webhook-url https://bridge.example.com/webhooks/" + s.Checked.Clouds[0].Name,
+			Fix: s.command("doctor --canary --webhook-url https://bridge.example.com/webhooks/" + s.Checked.Clouds[0].Name),
 		}}
 	}
 	for _, cloud := range s.Checked.Clouds {
 		to, err := s.Webhook(ctx, cloud)
 		if err != nil {
 			found = append(found, Finding{
-				Level: Problem, Cloud: cloud.Name, About: to, What: err.Error(), Fix: fmt.Sprintf("bridge canary --cloud %s --webhook-url %s", cloud.Name, to),
+				Level: Problem, Cloud: cloud.Name, About: to, What: err.Error(), Fix: s.command(fmt.Sprintf("canary --cloud %s --webhook-url %s", cloud.Name, to)),
 			})
 		}
 	}
@@ -29,6 +29,9 @@ func checkWebhook(ctx context.Context, s *session) (found []Finding) {
 }
 
 func checkCollectors(ctx context.Context, s *session) (found []Finding) {
+	if len(s.Collectors) == 0 {
+		return fine("the environment names no collector")
+	}
 	for _, c := range s.Collectors {
 		about, fix := c.Variable, "OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318"
 		if about == "" {

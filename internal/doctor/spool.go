@@ -28,7 +28,7 @@ func (s *session) spoolDir() (dir string, made bool) {
 
 func checkSpool(_ context.Context, s *session) []Finding {
 	if !s.Checked.Has(config.RoleIngress) {
-		return nil
+		return notHere()
 	}
 	one := func(level Level, what, fix string) []Finding {
 		return []Finding{{Level: level, About: spoolSetting, What: what, Fix: fix}}
@@ -65,7 +65,7 @@ var (
 func checkSpoolDisk(_ context.Context, s *session) []Finding {
 	dir, _ := s.spoolDir()
 	if dir == "" {
-		return nil
+		return fine("this process has no spool")
 	}
 	name, err := s.Disk.FileSystem(dir)
 	switch {
@@ -87,7 +87,7 @@ func checkSpoolDisk(_ context.Context, s *session) []Finding {
 func checkSpoolSpace(_ context.Context, s *session) []Finding {
 	dir, made := s.spoolDir()
 	if dir == "" {
-		return nil
+		return fine("this process has no spool")
 	}
 	free, err := s.Disk.Free(dir)
 	if err != nil {

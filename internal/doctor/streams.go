@@ -29,7 +29,7 @@ func (s *session) visible() (seen []inspect.Stream, found []Finding) {
 	if len(hidden) > 0 {
 		found = append(found, Finding{
 			Level: Unknown, What: fmt.Sprintf("%s cannot be looked at (%s): %v", plural.Of(len(hidden), "stream"), strings.Join(hidden, ", "), why),
-			Fix: "bridge doctor --check nats --context OWNER   # a user that may look at all streams",
+			Fix: s.command("doctor --check nats --context OWNER") + "   # a user that may look at all streams",
 		})
 	}
 	return seen, found
@@ -61,7 +61,7 @@ func checkStreams(_ context.Context, s *session) []Finding {
 	return s.differences(func(stream inspect.Stream, d ensure.Difference) (Finding, bool) {
 		switch d.Sort {
 		case ensure.Missing:
-			f := Finding{Level: s.severe(), What: "the stream is missing; a bridge with nats.manage: true makes it when it starts", Fix: "bridge streams diff --config bridge.yaml"}
+			f := Finding{Level: s.severe(), What: "the stream is missing; a bridge with nats.manage: true makes it when it starts", Fix: s.command("streams diff")}
 			if stream.Kind == topology.Advisories || stream.Kind == topology.Delayed || stream.Kind == topology.Bridge {
 				f.Level = Warning // the work goes on without it
 			}
@@ -83,9 +83,16 @@ func checkSubjects(_ context.Context, s *session) []Finding {
 }
 
 func checkConsumers(_ context.Context, s *session) []Finding {
-	return s.differences(func(_ inspect.Stream, d ensure.Difference) (Finding, bool) {
+	seen, _ := s.visible()
+	var hidden []Finding
+	for _, stream := range seen {
+		if stream.ConsumersErr != nil && len(hidden) == 0 {
+			hidden = append(hidden, unknown("the consumers of %s, and perhaps of more streams, cannot be looked at: %v", stream.Name, stream.ConsumersErr))
+		}
+	}
+	return append(hidden, s.differences(func(_ inspect.Stream, d ensure.Difference) (Finding, bool) {
 		return Finding{Level: s.severe(), What: d.What, Fix: fmt.Sprintf("nats consumer rm %s %s", d.Stream, d.Consumer)}, d.Sort == ensure.Ahead
-	})
+	})...)
 }
 
 // buckets have a window of their own, since their writers name the revision that they replace.
@@ -125,8 +132,11 @@ func text(d time.Duration) string { return fmt.Sprintf("%.0fm", d.Minutes()) }
 func checkReplicas(_ context.Context, s *session) []Finding {
 	seen, found := s.visible()
 	cluster := s.facts().Server.Cluster
+	if cluster == "" && len(found) == 0 {
+		return fine("the server is no cluster, so there is one copy of each stream")
+	}
 	for _, stream := range seen {
-		if stream.Found && stream.Clustered && stream.Replicas < 2 {
+		if stream.Found && cluster != "" && stream.Replicas < 2 {
 			found = append(found, Finding{
 				Level: Warning, Cloud: stream.Cloud, About: stream.Name, What: fmt.Sprintf("one server of the cluster %s holds the stream", cluster),
 				Fix: fmt.Sprintf("nats stream edit %s --replicas 3 --force", stream.Name),

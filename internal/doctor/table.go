@@ -47,8 +47,8 @@ func configChecks() []Check {
 		},
 		{
 			Name: "config-idle", Group: groupConfig, Title: "idle connections are kept longer than balancers keep them",
-			Why:  "a balancer that sends a webhook on a connection that is just being closed answers it with 502, and factro may not send it again",
-			Help: "Set `http.idle_timeout` above the balancer's time: 75 seconds for nginx, 60 for an AWS balancer, 600 for one of Google.",
+			Why:   "a balancer that sends a webhook on a connection that is just being closed answers it with 502, and factro may not send it again",
+			Help:  "Set `http.idle_timeout` above the balancer's time: 75 seconds for nginx, 60 for an AWS balancer, 600 for one of Google.",
 			Needs: []string{"config"},
 			run:   checkIdle,
 		},
@@ -124,8 +124,8 @@ func natsChecks() []Check {
 		},
 		{
 			Name: "nats-permissions", Group: groupNATS, Title: "no permission that the roles need is refused",
-			Why:  "what the permission is for does not work",
-			Help: "Grant it to the user of the bridge, as `deploy/nats/auth.conf` has it. Rights to delete or purge are not asked for.",
+			Why:   "what the permission is for does not work",
+			Help:  "Grant it to the user of the bridge, as `deploy/nats/auth.conf` has it. Rights to delete or purge are not asked for.",
 			Needs: []string{"config", "nats"},
 			run:   checkPermissions,
 		},
@@ -143,7 +143,7 @@ func natsChecks() []Check {
 		},
 		{
 			Name: "nats-sync", Group: groupNATS, Title: "NATS writes messages to the disk before it acknowledges them",
-			Why:  "after a power cut of a single server, messages of the last minutes that were acknowledged are gone",
+			Why: "after a power cut of a single server, messages of the last minutes that were acknowledged are gone",
 			Help: "Set `sync_interval: always` in the server's `jetstream` block, or run three servers. Only the monitoring of the server tells the " +
 				"interval: name its address with `--monitoring`.",
 			Needs: []string{"config", "nats", "monitoring"},
@@ -156,8 +156,8 @@ func streamChecks() []Check {
 	return []Check{
 		{
 			Name: "nats-streams", Group: groupNATS, Title: "all streams are there and as the contract has them",
-			Why:  "what the stream is for may not work, or may lose messages",
-			Help: "A bridge with `nats.manage: true` makes missing streams. Settings of streams that exist are changed with `nats stream edit`.",
+			Why:   "what the stream is for may not work, or may lose messages",
+			Help:  "A bridge with `nats.manage: true` makes missing streams. Settings of streams that exist are changed with `nats stream edit`.",
 			Needs: []string{"config", "nats"},
 			run:   checkStreams,
 		},
@@ -192,15 +192,15 @@ func factroChecks() []Check {
 	return []Check{
 		{
 			Name: "factro-key", Group: groupFactro, Title: "factro accepts the API key",
-			Why:  "no command, no query and no reconciliation works without it",
-			Help: "Make a new key at factro, and write it into the file in `api.key`. The bridge reads it without a restart.",
+			Why:   "no command, no query and no reconciliation works without it",
+			Help:  "Make a new key at factro, and write it into the file in `api.key`. The bridge reads it without a restart.",
 			Needs: []string{"config", "factro", "network"},
 			run:   checkKey,
 		},
 		{
 			Name: "factro-budget", Group: groupFactro, Title: "requests are left, and nobody unknown shares them",
-			Why:  "when no requests are left, commands wait for the next minute",
-			Help: "Find the other program that uses the key, give it a key of its own, or set `api.requests_per_minute`.",
+			Why:   "when no requests are left, commands wait for the next minute",
+			Help:  "Find the other program that uses the key, give it a key of its own, or set `api.requests_per_minute`.",
 			Needs: []string{"config", "factro", "network"},
 			run:   checkBudget,
 		},
@@ -223,8 +223,8 @@ func outsideChecks() []Check {
 	return []Check{
 		{
 			Name: "webhook-path", Group: groupWebhook, Title: "a webhook from outside arrives as an event",
-			Why:  "webhooks of factro take the same way",
-			Help: "Run it with `--canary`. It stores one event with the action BridgeCanary. The finding says what answered in place of the bridge.",
+			Why:   "webhooks of factro take the same way",
+			Help:  "Run it with `--canary`. It stores one event with the action BridgeCanary. The finding says what answered in place of the bridge.",
 			Needs: []string{"config", "nats", "canary", "network"},
 			run:   checkWebhook,
 		},

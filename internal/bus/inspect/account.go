@@ -13,21 +13,17 @@ import (
 
 // account reads what the account may store. none says that there is no JetStream where it is looked for.
 func (i *Inspector) account(ctx context.Context) (_ Account, none bool, _ error) {
-	api := i.client.Settings().API("INFO")
-	if !i.may(ctx, api) {
-		return Account{}, false, fmt.Errorf("this user may not publish to %s", api)
+	if err := i.refusal(ctx, "INFO"); err != nil {
+		return Account{}, false, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, attempt)
 	defer cancel()
 	info, err := i.client.JetStream().AccountInfo(ctx)
 	switch {
-	case errors.Is(err, nats.ErrNoResponders) && i.client.Settings().APIPrefix != "":
-		// An account that has JetStream from another one may have imported less than this.
-		return Account{}, false, fmt.Errorf("nobody answers on %s: it is not among the imports of this account", api)
 	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
 		return Account{}, true, topology.WithSetting(err, topology.Events)
 	case err != nil:
-		return Account{}, false, fmt.Errorf("JetStream account: %w", i.client.Why(err, api))
+		return Account{}, false, fmt.Errorf("JetStream account: %w", i.client.Why(err, i.client.Settings().API("INFO")))
 	}
 	limits := info.Limits
 	return Account{

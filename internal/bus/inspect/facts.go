@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/client"
@@ -58,11 +59,12 @@ type Stream struct {
 	// The rest is only known of streams that were found.
 	Duplicates time.Duration
 	Replicas   int
-	Clustered  bool
 	// MaxMessage is the largest message that it takes; 0 for that of the server.
 	MaxMessage int64
 	// Ahead is how far the clock of the server that answered is ahead of ours, give or take Within.
 	Ahead, Within time.Duration
+	// ConsumersErr is why its consumers are not known.
+	ConsumersErr error
 	// Differences are what is not as a bridge needs it.
 	Differences []ensure.Difference
 }
@@ -88,11 +90,13 @@ func (i *Inspector) Look(ctx context.Context, roles []string) Facts {
 		}
 	}
 	f.Account, f.NoJetStream, f.AccountErr = i.account(ctx)
-	if f.NoJetStream {
+	if f.NoJetStream && i.client.Settings().APIPrefix == "" {
 		return f
 	}
 	f.Permissions, f.PermissionsErr = i.permissions(ctx, roles)
 	f.Streams = i.streams(ctx)
+	// An account that has JetStream from another one may have imported streams, and not the question about the account.
+	f.NoJetStream = f.NoJetStream && !slices.ContainsFunc(f.Streams, func(s Stream) bool { return s.Err == nil })
 	return f
 }
 

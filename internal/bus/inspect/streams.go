@@ -48,8 +48,9 @@ func (i *Inspector) streams(ctx context.Context) []Stream {
 	var group sync.WaitGroup
 	for n, s := range all { // before the others begin: a request that is refused is never answered
 		out[n] = s.Stream
-		if subject := i.client.Settings().API("STREAM.INFO." + s.Name); !i.may(ctx, subject) {
-			out[n].Err = fmt.Errorf("this user may not publish to %s", subject)
+		out[n].Err = i.refusal(ctx, "STREAM.INFO."+s.Name)
+		if s.want != nil && out[n].Err == nil {
+			all[n].ConsumersErr = i.refusal(ctx, "CONSUMER.LIST."+s.Name)
 		}
 	}
 	for n, s := range all {
@@ -82,7 +83,6 @@ func (i *Inspector) stream(ctx context.Context, s expected) Stream {
 		info := have.CachedInfo()
 		out.Found, out.Duplicates, out.Replicas = true, info.Config.Duplicates, info.Config.Replicas
 		out.MaxMessage = max(0, int64(info.Config.MaxMsgSize))
-		out.Clustered = info.Cluster != nil && info.Cluster.Name != ""
 		if !info.TimeStamp.IsZero() {
 			out.Within = after.Sub(before) / 2
 			out.Ahead = info.TimeStamp.Sub(before.Add(out.Within))
@@ -91,14 +91,25 @@ func (i *Inspector) stream(ctx context.Context, s expected) Stream {
 	if s.want == nil {
 		return out
 	}
-	out.Differences, out.Err = ensure.Compare(ctx, i.client, s.Cloud, *s.want)
-	if out.Err == nil && out.Found {
-		var ahead []ensure.Difference
-		ahead, out.Err = ensure.AheadIn(ctx, i.client, s.Cloud, s.Name)
-		out.Differences = append(out.Differences, ahead...)
+	if out.Differences, err = ensure.Compare(ctx, i.client, s.Cloud, *s.want); err != nil {
+		out.Err = i.client.Why(err, i.client.Settings().API("STREAM."))
+		return out
 	}
-	if out.Err != nil {
-		out.Err = i.client.Why(out.Err, i.client.Settings().API(""))
+	if !out.Found || out.ConsumersErr != nil {
+		return out
 	}
+	ahead, err := ensure.AheadIn(ctx, i.client, s.Cloud, s.Name)
+	if err != nil {
+		out.ConsumersErr = i.client.Why(err, i.client.Settings().API("CONSUMER."))
+	}
+	out.Differences = append(out.Differences, ahead...)
 	return out
+}
+
+// refusal says that a request to the API of JetStream is refused, or is nil.
+func (i *Inspector) refusal(ctx context.Context, request string) error {
+	if subject := i.client.Settings().API(request); !i.may(ctx, subject) {
+		return fmt.Errorf("this user may not publish to %s", subject)
+	}
+	return nil
 }

@@ -147,7 +147,9 @@ func (f *flags) input() (doctor.Input, error) {
 		f.Config.Clouds = []config.Cloud{cloud}
 	}
 	in.Checked.Config = *f.Config
-	in.Factro = func(cloud config.Cloud) (doctor.Factro, error) { return doctor.NewCoreAPI(in.Checked.Config, cloud, f.version) }
+	in.Factro = func(cloud config.Cloud) (doctor.Factro, error) {
+		return doctor.NewCoreAPI(in.Checked.Config, cloud, f.version)
+	}
 	return in, nil
 }
 
