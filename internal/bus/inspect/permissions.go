@@ -25,11 +25,6 @@ type Permission struct {
 	Refused bool
 }
 
-// may asks for the permission to publish to a subject.
-func (i *Inspector) may(ctx context.Context, subject string) bool {
-	return health.MayPublish(ctx, i.client.NATS(), subject)
-}
-
 // permissions asks for what the roles need, and says what is refused. Nobody gets what it sends.
 func (i *Inspector) permissions(ctx context.Context, roles []string) ([]Permission, error) {
 	var all []Permission
@@ -44,9 +39,13 @@ func (i *Inspector) permissions(ctx context.Context, roles []string) ([]Permissi
 		}
 		if all[n].Subscribe {
 			all[n].Refused = !health.MaySubscribe(ctx, i.client.NATS(), all[n].Subject)
-		} else {
-			all[n].Refused = !i.may(ctx, all[n].Subject)
+			continue
 		}
+		may, known := health.MayPublish(ctx, i.client.NATS(), all[n].Subject)
+		if !known {
+			return nil, errors.New("this user may not publish to inboxes, so NATS does not say which permissions it has")
+		}
+		all[n].Refused = !may
 	}
 	return all, nil
 }

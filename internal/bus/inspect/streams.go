@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/factro-bridge/factro-bridge/internal/bus/ensure"
+	"github.com/factro-bridge/factro-bridge/internal/bus/health"
 	"github.com/factro-bridge/factro-bridge/internal/bus/topology"
 )
 
@@ -106,9 +107,9 @@ func (i *Inspector) stream(ctx context.Context, s expected) Stream {
 	return out
 }
 
-// refusal says that a request to the API of JetStream is refused, or is nil.
+// refusal says that a request to the API of JetStream, which only reads, is refused, or is nil.
 func (i *Inspector) refusal(ctx context.Context, request string) error {
-	if subject := i.client.Settings().API(request); !i.may(ctx, subject) {
+	if subject := i.client.Settings().API(request); !health.MayRead(ctx, i.client.NATS(), subject) {
 		return fmt.Errorf("this user may not publish to %s", subject)
 	}
 	return nil
