@@ -1,16 +1,16 @@
 package doctor_test
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"strings"
 	"testing"
 	"time"
-
-	"context"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
@@ -103,11 +103,11 @@ var finds = []find{
 	{check: "secret-text", name: "UTF-16", level: doctor.Problem, want: "UTF-16", spoil: func(r *room) { r.write("secret", "\xff\xfeg\x00h\x00", 0o600) }},
 	{check: "secret-text", name: "missing", level: doctor.Problem, want: "no such file", spoil: func(r *room) { _ = os.Remove(r.file("secret")) }},
 	{check: "secret-modes", level: doctor.Warning, want: "0644", spoil: func(r *room) { r.write("key", apiKey, 0o644) }},
-	{check: "certificates", level: doctor.Problem, want: "in 3 days", spoil: served("web", 72*time.Hour+time.Minute)},
-	{check: "certificates", name: "20 days", level: doctor.Warning, want: "in 20 days", spoil: served("web", 480*time.Hour)},
-	{check: "certificates", name: "expired", level: doctor.Problem, want: "has expired", spoil: served("web", -time.Hour)},
+	{check: "certificates", level: doctor.Problem, want: "in 3 days", spoil: served(72*time.Hour + time.Minute)},
+	{check: "certificates", name: "20 days", level: doctor.Warning, want: "in 20 days", spoil: served(480 * time.Hour)},
+	{check: "certificates", name: "expired", level: doctor.Problem, want: "has expired", spoil: served(-time.Hour)},
 	{check: "certificates", name: "other key", level: doctor.Problem, want: "does not fit", spoil: func(r *room) {
-		served("web", 9000*time.Hour)(r)
+		served(9000 * time.Hour)(r)
 		r.certificate("other", 9000*time.Hour)
 		r.more("web.key", "other.key")
 	}},
@@ -220,10 +220,10 @@ var finds = []find{
 }
 
 // served has the webhook server use a certificate.
-func served(name string, valid time.Duration) func(*room) {
+func served(valid time.Duration) func(*room) {
 	return func(r *room) {
-		r.certificate(name, valid)
-		r.more("", fmt.Sprintf("http: {tls: {cert_file: %q, key_file: %q}}", r.file(name+".crt"), r.file(name+".key")))
+		r.certificate("web", valid)
+		r.more("", fmt.Sprintf("http: {tls: {cert_file: %q, key_file: %q}}", r.file("web.crt"), r.file("web.key")))
 	}
 }
 
@@ -256,9 +256,9 @@ func offBy(d time.Duration) func(*room) {
 func spend(n int) func(*room) {
 	return func(r *room) {
 		r.t.Helper()
-		way := r.way()
+		api := r.api()
 		for range n {
-			if a := way.Ask(r.t.Context(), "getUserQuota", "{}"); a.Status != 200 {
+			if a := api.Ask(r.t.Context(), "getUserQuota", "{}"); a.Status != 200 {
 				r.t.Fatalf("%+v", a)
 			}
 		}
@@ -313,7 +313,7 @@ func resultOf(t *testing.T, report doctor.Report, check string) doctor.Result {
 func TestAllIsWell(t *testing.T) {
 	t.Parallel()
 	r := newRoom(t, settings{})
-	served("web", 9000*time.Hour)(r)
+	served(9000 * time.Hour)(r)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -334,7 +334,7 @@ func TestAllIsWell(t *testing.T) {
 		t.Errorf("the report counts %d requests, factro %d", n, len(requests))
 	}
 	for _, request := range requests {
-		if request.Method != "GET" {
+		if request.Method != http.MethodGet {
 			t.Errorf("factro was asked to %s %s", request.Method, request.Path)
 		}
 	}

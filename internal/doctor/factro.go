@@ -37,14 +37,14 @@ const MostRequests = 1 + mostSamples
 // mostSamples is how many operations are tried beside the first request, and leastLeft how many requests have to be left for that.
 const mostSamples, leastLeft = 3, 50
 
-// first is the request that tells of the key, the budget and the clock: a few counters of the key's user.
+// first is the request that shows the key, the budget and the clock: a few counters of the key's user.
 const first = "getUserQuota"
 
 // asked is what a cloud has answered.
 type asked struct {
 	answer  Answer
 	err     error // of the way to factro
-	way     Factro
+	cloud   Factro
 	samples []sample
 	sampled bool
 }
@@ -61,15 +61,15 @@ func (s *session) ask(ctx context.Context, cloud config.Cloud) *asked {
 	}
 	a := &asked{}
 	s.asked[cloud.Name] = a
-	if a.way, a.err = s.Factro(cloud); a.err == nil {
-		a.answer = s.request(ctx, cloud, a.way, first, "{}")
+	if a.cloud, a.err = s.Factro(cloud); a.err == nil {
+		a.answer = s.request(ctx, cloud, a.cloud, first, "{}")
 	}
 	return a
 }
 
 // request makes a request and counts it.
-func (s *session) request(ctx context.Context, cloud config.Cloud, way Factro, operation, data string) Answer {
-	answer := way.Ask(ctx, operation, data)
+func (s *session) request(ctx context.Context, cloud config.Cloud, api Factro, operation, data string) Answer {
+	answer := api.Ask(ctx, operation, data)
 	if answer.Sent {
 		s.counts[cloud.Name]++
 	}
@@ -230,7 +230,7 @@ func checkRights(ctx context.Context, s *session) []Finding {
 		if !a.sampled {
 			a.samples, a.sampled = samplesOf(s.Checked.Config, s.Now()), true
 			for i := range a.samples {
-				a.samples[i].answer = s.request(ctx, cloud, a.way, a.samples[i].operation, a.samples[i].data)
+				a.samples[i].answer = s.request(ctx, cloud, a.cloud, a.samples[i].operation, a.samples[i].data)
 			}
 		}
 		for _, sample := range a.samples {

@@ -14,19 +14,19 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/natstest"
 )
 
-// way is one to the simulated factro.
-func (r *room) way() *doctor.CoreAPI {
+// api is that of the simulated factro.
+func (r *room) api() *doctor.CoreAPI {
 	r.t.Helper()
 	r.write("bridge.yaml", r.text, 0o600)
 	checked, err := config.Check(r.file("bridge.yaml"), nil, true)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	way, err := doctor.NewCoreAPI(checked.Config, checked.Clouds[0], "test")
+	api, err := doctor.NewCoreAPI(checked.Config, checked.Clouds[0], "test")
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	return way
+	return api
 }
 
 // relayed has the API of JetStream come through a relay that reports a consumer of the commands which has read further than its stream

@@ -233,14 +233,14 @@ func ahead(d time.Duration) string {
 	return d.Round(time.Second).String() + " ahead of this machine"
 }
 
-// checkSync finds out how often a server writes its files to the disk. Only its monitoring tells that.
+// checkSync finds out how often a server writes its files to the disk. Only its monitoring shows that.
 func checkSync(ctx context.Context, s *session) []Finding {
 	if s.Checked.NATS.Embedded.DataDir != "" {
 		return fine("the embedded server writes each message to the disk before it acknowledges it")
 	}
 	if s.Monitoring == "" {
 		return []Finding{{
-			Level: Unknown, What: "the server tells its sync interval only by its monitoring, whose address is not known",
+			Level: Unknown, What: "the server shows its sync interval only in its monitoring, whose address is not known",
 			Fix: s.command("doctor --check nats --monitoring http://127.0.0.1:8222"),
 		}}
 	}

@@ -98,13 +98,11 @@ func checkSpoolSpace(_ context.Context, s *session) []Finding {
 		used = size(dir)
 	}
 	most := int64(s.Checked.Spool.MaxBytes)
-	level := OK
+	level := Warning
 	switch {
 	case free < disk.Reserve:
 		level = Problem
-	case free+used < most+disk.Reserve:
-		level = Warning
-	default:
+	case free+used >= most+disk.Reserve:
 		return nil
 	}
 	return []Finding{{

@@ -78,7 +78,7 @@ func checkStreams(_ context.Context, s *session) []Finding {
 
 func checkSubjects(_ context.Context, s *session) []Finding {
 	return s.differences(func(_ inspect.Stream, d ensure.Difference) (Finding, bool) {
-		return Finding{Level: Problem, What: d.What, Fix: "nats stream ls --subject '" + string(s.Checked.NATS.Prefix) + ".>'"}, d.Sort == ensure.Taken
+		return Finding{Level: Problem, What: d.What, Fix: "nats stream ls --subject '" + s.Checked.NATS.Prefix + ".>'"}, d.Sort == ensure.Taken
 	})
 }
 

@@ -144,7 +144,7 @@ func natsChecks() []Check {
 		{
 			Name: "nats-sync", Group: groupNATS, Title: "NATS writes messages to the disk before it acknowledges them",
 			Why: "after a power cut of a single server, messages of the last minutes that were acknowledged are gone",
-			Help: "Set `sync_interval: always` in the server's `jetstream` block, or run three servers. Only the monitoring of the server tells the " +
+			Help: "Set `sync_interval: always` in the server's `jetstream` block, or run three servers. Only the monitoring of the server shows the " +
 				"interval: name its address with `--monitoring`.",
 			Needs: []string{"config", "nats", "monitoring"},
 			run:   checkSync,

@@ -41,7 +41,7 @@ type Account struct {
 	MaxStored           int64
 	// MaxStream is the most that one stream may hold; 0 for as much as there is.
 	MaxStream int64
-	// Tiered says that the account has limits for each number of replicas, of which these are none.
+	// Tiered says that the account has limits for each number of replicas instead of these.
 	Tiered bool
 }
 

@@ -33,7 +33,7 @@ func TestPrint(t *testing.T) {
 		{Name: "nats-version", Group: "nats", Findings: []doctor.Finding{{What: "the server has all features that the bridge uses"}}},
 		replicas,
 		{Name: "nats-sync", Group: "nats", Level: doctor.Unknown, Findings: []doctor.Finding{{
-			Level: doctor.Unknown, What: "the server tells its sync interval only by its monitoring, whose address is not known",
+			Level: doctor.Unknown, What: "the server shows its sync interval only in its monitoring, whose address is not known",
 			Why: "after a power cut, messages of the last minutes are gone", Fix: "bridge doctor --monitoring http://127.0.0.1:8222",
 		}}},
 	}}
