@@ -26,7 +26,7 @@ var _ = func() bool {
 	bus.Differences = func(ctx context.Context, c bus.Client) (all []bus.Difference, _ error) { //nolint:reassign // it is there for this
 		found, err := ensure.Differences(ctx, c.(*client.Client), nil)
 		for _, d := range found {
-			all = append(all, bus.Difference(d))
+			all = append(all, bus.Difference{Cloud: d.Cloud, Stream: d.Stream, What: d.What})
 		}
 		return all, err
 	}

@@ -24,8 +24,8 @@ type Config struct {
 	Webhook Webhook
 	// Timeout limits each leg.
 	Timeout time.Duration
-	// NoQuery skips the query, for installations without the query role.
-	NoQuery bool
+	// NoQuery skips the query, for installations without the query role. OnlyWebhook skips the command too.
+	NoQuery, OnlyWebhook bool
 }
 
 // Canary tests one cloud of a bridge.
@@ -61,8 +61,11 @@ func (c *Canary) Run(ctx context.Context, client *client.Client, watched *progre
 		waiting string
 		run     func(context.Context) Leg
 	}
-	steps := []step{{"wait for the event of the webhook", run.webhook}, {"wait for the result of the command", run.command}}
-	if !c.cfg.NoQuery {
+	steps := []step{{"wait for the event of the webhook", run.webhook}}
+	if !c.cfg.OnlyWebhook {
+		steps = append(steps, step{"wait for the result of the command", run.command})
+	}
+	if !c.cfg.OnlyWebhook && !c.cfg.NoQuery {
 		steps = append(steps, step{"wait for the answer to the query", run.query})
 	}
 	report := Report{Cloud: c.cfg.Cloud, Trace: trace.SpanContextFromContext(ctx).TraceID().String(), Legs: []Leg{}}

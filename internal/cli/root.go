@@ -15,6 +15,7 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/cli/dead"
 	"github.com/factro-bridge/factro-bridge/internal/cli/delayed"
 	"github.com/factro-bridge/factro-bridge/internal/cli/dev"
+	"github.com/factro-bridge/factro-bridge/internal/cli/doctor"
 	"github.com/factro-bridge/factro-bridge/internal/cli/exit"
 	"github.com/factro-bridge/factro-bridge/internal/cli/keys"
 	"github.com/factro-bridge/factro-bridge/internal/cli/mirror"
@@ -66,7 +67,7 @@ Start with "bridge dev": it needs no setup and shows one round trip.`,
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(wrongFlag)
-	root.AddCommand(dev.New(version), newRun(version), newHealthcheck(), dev.NewSim(), operation.NewSend(), operation.NewQuery(), delayed.New(), delayed.NewCancel(), tail.New(), trace.New(), mirror.NewGet(), mirror.NewWatch(), newStatus(), dead.New(), keys.New(), newReconcile(version), mirror.New(), newCanary(version), newStreams(),
+	root.AddCommand(dev.New(version), newRun(version), newHealthcheck(), dev.NewSim(), operation.NewSend(), operation.NewQuery(), delayed.New(), delayed.NewCancel(), tail.New(), trace.New(), mirror.NewGet(), mirror.NewWatch(), newStatus(), doctor.New(version), dead.New(), keys.New(), newReconcile(version), mirror.New(), newCanary(version), newStreams(),
 		steer.NewPause(), steer.NewResume(), steer.NewPauses(), steer.NewPurge(),
 		newConfig(), contract.New(), newVersion(version))
 	reportArgumentMistakes(root)

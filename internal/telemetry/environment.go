@@ -13,39 +13,45 @@ import (
 	"github.com/factro-bridge/factro-bridge/internal/secret"
 )
 
-// exporters are the exporters of a signal in the environment. The standard's default is OTLP to localhost, which would log
-// an error every few seconds where no collector runs; so the default only applies if an endpoint is set.
-func (t *Telemetry) exporters(ctx context.Context, signal string) []string {
+// chosenExporters are the exporters of a signal that the environment names. The standard's default is OTLP to localhost, which would
+// log an error every few seconds where no collector runs; so the default only applies if an endpoint is set.
+func chosenExporters(signal string) (names []string) {
 	if strings.EqualFold(strings.TrimSpace(os.Getenv("OTEL_SDK_DISABLED")), "true") {
 		return nil
 	}
-	endpoints := []string{"OTEL_EXPORTER_OTLP_" + signal + "_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"}
-	var names []string
 	for name := range strings.SplitSeq(os.Getenv("OTEL_"+signal+"_EXPORTER"), ",") {
 		if name = strings.ToLower(strings.TrimSpace(name)); name != "" && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}
-	if len(names) == 0 && slices.ContainsFunc(endpoints, func(name string) bool { return os.Getenv(name) != "" }) {
+	if variable, _ := endpoint(signal); len(names) == 0 && variable != "" {
 		names = []string{"otlp"}
 	}
-	return slices.DeleteFunc(names, func(name string) bool {
-		if name == "none" {
-			return true
+	return slices.DeleteFunc(names, func(name string) bool { return name == "none" })
+}
+
+// endpoint is the address of the collector for a signal, and the variable that has it. Both are empty if no variable is set.
+func endpoint(signal string) (variable, value string) {
+	for _, variable := range []string{"OTEL_EXPORTER_OTLP_" + signal + "_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"} { // the first that is set counts
+		if value := os.Getenv(variable); value != "" {
+			return variable, value
 		}
-		if name != "otlp" {
+	}
+	return "", ""
+}
+
+// exporters are the exporters of a signal that can be used.
+func (t *Telemetry) exporters(ctx context.Context, signal string) []string {
+	return slices.DeleteFunc(chosenExporters(signal), func(name string) bool {
+		variable, value := endpoint(signal)
+		if name != "otlp" || variable == "" {
 			return false
 		}
-		for _, variable := range endpoints { // the first that is set counts
-			if value := os.Getenv(variable); value != "" {
-				if err := checkEndpoint(value); err != nil {
-					t.warn(ctx, variable, err) // the library would quote it and use localhost
-					return true
-				}
-				return false
-			}
+		err := checkEndpoint(value)
+		if err != nil {
+			t.warn(ctx, variable, err) // the library would quote it and use localhost
 		}
-		return false
+		return err != nil
 	})
 }
 

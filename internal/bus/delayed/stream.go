@@ -29,7 +29,7 @@ func (s *Store) stream(ctx context.Context, cloud string) (*jetstream.StreamInfo
 		return nil, fmt.Errorf("%w: the bridge may not look up the stream %s", ErrUnsupported, want.Name)
 	}
 	if version := s.conn.NATS().ConnectedServerVersion(); !topology.HasSchedules(version) {
-		return nil, fmt.Errorf("%w: the NATS server is %.40s, and message schedules need %s or later", ErrUnsupported, version, topology.LeastSchedules)
+		return nil, fmt.Errorf("%w: the NATS server is %.40s, and message schedules need %s or later", ErrUnsupported, version, topology.Schedules.Least())
 	}
 	have, err := s.lookUp(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -57,7 +57,7 @@ func (s *Store) stream(ctx context.Context, cloud string) (*jetstream.StreamInfo
 		s.reportOnce(ctx, want.Name, "it lacks the option allow_msg_schedules", err)
 	}
 	return nil, fmt.Errorf("%w: the stream %s lacks the option allow_msg_schedules, which a NATS server of version %s or later has",
-		ErrUnsupported, want.Name, topology.LeastSchedules)
+		ErrUnsupported, want.Name, topology.Schedules.Least())
 }
 
 // allow switches message schedules on. The server takes that option of a stream that drops its oldest messages only.

@@ -21,7 +21,21 @@ type Difference struct {
 	Cloud  string `json:"cloud"`
 	Stream string `json:"stream"`
 	What   string `json:"what"`
+	// Sort is what kind of difference it is, for who has to judge it. Consumer is the one that is ahead of its stream.
+	Sort     Sort   `json:"-"`
+	Consumer string `json:"-"`
 }
+
+// Sort is a kind of difference.
+type Sort int
+
+const (
+	Missing  Sort = iota // the stream is not there
+	Differs              // it is there with other settings, and the bridge works with it
+	Unusable             // it takes nothing, or nobody can know what it has stored
+	Taken                // another stream has its subjects
+	Ahead                // a consumer has read further than the stream goes
+)
 
 // differTimeout bounds the check of one cloud's streams: a request that is refused is never answered.
 const differTimeout = 10 * time.Second
@@ -46,60 +60,87 @@ func Differences(ctx context.Context, c *client.Client, watched *progress.Task) 
 
 func differences(ctx context.Context, c *client.Client, cloud string) ([]Difference, error) {
 	var all []Difference
-	p := c.Settings().Prefix
-	wanted := append(c.Settings().Plan().Streams(cloud), c.Settings().Plan().Advisories(cloud), c.Settings().Plan().Bridge(cloud))
-	if topology.HasSchedules(c.NATS().ConnectedServerVersion()) {
-		wanted = append(wanted, c.Settings().Plan().Delayed(cloud))
-	}
-	if c.Settings().Mirrors {
-		wanted = append(wanted, c.Settings().Plan().Mirror(cloud)...)
-	}
-	for _, want := range wanted {
-		add := func(what string) {
-			if what != "" {
-				all = append(all, Difference{cloud, want.Name, what})
-			}
-		}
-		have, err := c.JetStream().Stream(ctx, want.Name)
-		switch {
-		case errors.Is(err, jetstream.ErrStreamNotFound):
-			what := []string{"it is missing"}
-			for _, subject := range want.Subjects {
-				if name := publish.OtherOn(ctx, c.JetStream(), subject, want.Name); name != "" {
-					what = append(what, fmt.Sprintf("the stream %s has its subject %s", name, subject))
-				}
-			}
-			add(strings.Join(what, "; "))
-			continue
-		case err != nil:
-			return nil, fmt.Errorf("look up stream %s: %w", want.Name, err)
-		}
-		add(topology.Drift(want.StreamConfig, have.CachedInfo().Config))
-		weSend := want.Name != p.CommandStream(cloud)
-		for _, err := range []error{
-			usable(have.CachedInfo(), weSend), missingSubjects(ctx, c.JetStream(), want.StreamConfig, have.CachedInfo(), weSend),
-		} {
-			if err != nil {
-				add(strings.TrimPrefix(err.Error(), "stream "+want.Name+" "))
-			}
-		}
-	}
-	for _, want := range topology.All(p, cloud) {
-		s, err := c.JetStream().Stream(ctx, want.Name)
-		if errors.Is(err, jetstream.ErrStreamNotFound) {
-			continue
-		}
+	for _, want := range Wanted(c, cloud) {
+		found, err := Compare(ctx, c, cloud, want)
 		if err != nil {
-			return nil, fmt.Errorf("look up stream %s: %w", want.Name, err)
+			return nil, err
 		}
-		found, err := aheadOf(ctx, s)
+		all = append(all, found...)
+	}
+	for _, want := range topology.All(c.Settings().Prefix, cloud) {
+		found, err := AheadIn(ctx, c, cloud, want.Name)
 		if err != nil {
-			return nil, fmt.Errorf("consumers of %s: %w", want.Name, err)
+			return nil, err
 		}
-		for _, info := range found {
-			all = append(all, Difference{cloud, want.Name, aheadText(info, s.CachedInfo())})
-		}
+		all = append(all, found...)
 	}
 	slices.SortStableFunc(all, func(a, b Difference) int { return strings.Compare(a.Stream, b.Stream) })
+	return all, nil
+}
+
+// Wanted are the streams that a bridge of this configuration makes for a cloud, on this version of the server.
+func Wanted(c *client.Client, cloud string) []topology.Stream {
+	plan := c.Settings().Plan()
+	wanted := append(plan.Streams(cloud), plan.Advisories(cloud), plan.Bridge(cloud))
+	if topology.HasSchedules(c.NATS().ConnectedServerVersion()) {
+		wanted = append(wanted, plan.Delayed(cloud))
+	}
+	if c.Settings().Mirrors {
+		wanted = append(wanted, plan.Mirror(cloud)...)
+	}
+	return wanted
+}
+
+// Compare compares one stream with what is wanted. It needs the right to look it up, and to list streams if something is wrong.
+func Compare(ctx context.Context, c *client.Client, cloud string, want topology.Stream) (all []Difference, _ error) {
+	have, err := c.JetStream().Stream(ctx, want.Name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		d := Difference{Cloud: cloud, Stream: want.Name, What: "it is missing"}
+		for _, subject := range want.Subjects {
+			if name := publish.OtherOn(ctx, c.JetStream(), subject, want.Name); name != "" {
+				d.Sort = Taken
+				d.What += fmt.Sprintf("; the stream %s has its subject %s", name, subject)
+			}
+		}
+		return []Difference{d}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look up stream %s: %w", want.Name, err)
+	}
+	if text := topology.Drift(want.StreamConfig, have.CachedInfo().Config); text != "" {
+		all = append(all, Difference{Cloud: cloud, Stream: want.Name, What: text, Sort: Differs})
+	}
+	weSend := want.Name != c.Settings().Prefix.CommandStream(cloud)
+	for _, err := range []error{
+		usable(have.CachedInfo(), weSend), missingSubjects(ctx, c.JetStream(), want.StreamConfig, have.CachedInfo(), weSend),
+	} {
+		if err == nil {
+			continue
+		}
+		d := Difference{Cloud: cloud, Stream: want.Name, What: strings.TrimPrefix(err.Error(), "stream "+want.Name+" "), Sort: Unusable}
+		if errors.Is(err, errTaken) {
+			d.Sort = Taken
+		}
+		all = append(all, d)
+	}
+	return all, nil
+}
+
+// AheadIn returns the durable consumers of a stream that have read further than it goes. A stream that is missing has none.
+func AheadIn(ctx context.Context, c *client.Client, cloud, stream string) (all []Difference, _ error) {
+	s, err := c.JetStream().Stream(ctx, stream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look up stream %s: %w", stream, err)
+	}
+	found, err := aheadOf(ctx, s)
+	if err != nil {
+		return nil, fmt.Errorf("consumers of %s: %w", stream, err)
+	}
+	for _, info := range found {
+		all = append(all, Difference{Cloud: cloud, Stream: stream, What: aheadText(info, s.CachedInfo()), Sort: Ahead, Consumer: info.Name})
+	}
 	return all, nil
 }

@@ -143,27 +143,61 @@ func (h *Health) askRefused(ctx context.Context, nc *nats.Conn) {
 	}
 }
 
+// MayPublish asks whether the user of a connection may publish to a subject, by a message that nobody gets. The server has to be of
+// version 2.11 or later. known is false if the user may not publish to inboxes either: then the server does not check the subject.
+func MayPublish(ctx context.Context, nc *nats.Conn, subject string) (may, known bool) {
+	return ask(ctx, nc, Refusal{Publish: true, Subject: subject})
+}
+
+// MayRead asks whether the user of a connection may publish to a subject by doing so, without a reply subject. It is for requests to the
+// API of JetStream that only read.
+func MayRead(ctx context.Context, nc *nats.Conn, subject string) bool {
+	before := nc.LastError()
+	attempt, cancel := context.WithTimeout(ctx, dial.AttemptTimeout)
+	defer cancel()
+	if nc.Publish(subject, nil) != nil || nc.FlushWithContext(attempt) != nil {
+		return false
+	}
+	after := nc.LastError()
+	return after == nil || after == before || ReadRefusal(after).Subject != subject //nolint:errorlint // this very value, see ask
+}
+
+// MaySubscribe is the same for a subscription, which it makes for a moment. The subject should be one that nobody publishes to.
+func MaySubscribe(ctx context.Context, nc *nats.Conn, subject string) bool {
+	return granted(ctx, nc, Refusal{Subject: subject})
+}
+
 // granted asks for one permission. The server says no before it answers the flush.
 func granted(ctx context.Context, nc *nats.Conn, r Refusal) bool {
-	before := nc.LastError()
+	is, _ := ask(ctx, nc, r)
+	return is
+}
+
+// ask is granted that also says whether the server has checked the permission.
+func ask(ctx context.Context, nc *nats.Conn, r Refusal) (granted, known bool) {
+	before, inbox := nc.LastError(), nc.NewInbox()
 	if r.Publish {
-		if nc.PublishMsg(harmless(r.Subject, nc.NewInbox())) != nil {
-			return false
+		if nc.PublishMsg(harmless(r.Subject, inbox)) != nil {
+			return false, false
 		}
 	} else {
 		sub, err := nc.QueueSubscribeSync(r.Subject, r.queue)
 		if err != nil {
-			return false
+			return false, false
 		}
 		defer func() { _ = sub.Unsubscribe() }() // an error says that it is gone already
 	}
 	attempt, cancel := context.WithTimeout(ctx, dial.AttemptTimeout)
 	defer cancel()
 	if nc.FlushWithContext(attempt) != nil {
-		return false
+		return false, false
 	}
-	after := nc.LastError()                                                           // each refusal is a new value, also if its words are the same
-	return after == nil || after == before || ReadRefusal(after).Subject != r.Subject //nolint:errorlint // this very value
+	after := nc.LastError()              // each refusal is a new value, also if its words are the same
+	if after == nil || after == before { //nolint:errorlint // this very value
+		return true, true
+	}
+	refused := ReadRefusal(after).Subject
+	return refused != r.Subject, refused != inbox
 }
 
 // harmless is a message that asks for the permission to publish, and does nothing if there is one: the server is to follow

@@ -1,7 +1,6 @@
 package topology
 
 import (
-	"fmt"
 	"strings"
 	"time"
 
@@ -19,17 +18,8 @@ const (
 	HeaderDelayedUntil = "Factro-Delayed-Until"
 )
 
-// LeastSchedules is the first version of the server that knows message schedules.
-const LeastSchedules = "2.12"
-
-// HasSchedules says whether a server of a version knows message schedules. A version that cannot be read is believed.
-func HasSchedules(version string) bool {
-	var major, minor int
-	if n, err := fmt.Sscanf(version, "%d.%d", &major, &minor); err != nil || n != 2 {
-		return true
-	}
-	return major > 2 || major == 2 && minor >= 12
-}
+// HasSchedules says whether a server of a version knows message schedules, see [Schedules].
+func HasSchedules(version string) bool { return Schedules.In(version) }
 
 // DelayedStream is the name of the stream of commands of a cloud that wait for their time, such as FACTRO_DELAYED_ACME.
 func DelayedStream(p events.Prefix, cloud string) string { return named(p, "DELAYED", cloud) }

@@ -1,0 +1,9 @@
+//go:build !linux
+
+package doctor
+
+import "errors"
+
+func fileSystem(string) (string, error) {
+	return "", errors.New("this system does not tell it")
+}
