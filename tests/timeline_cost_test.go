@@ -37,7 +37,7 @@ func serveBroker(dir string) int {
 	if !s.ReadyForConnections(patience) {
 		return 1
 	}
-	fmt.Println(s.Addr().(*net.TCPAddr).Port)   //nolint:errcheck // it listens on TCP
+	fmt.Fprintln(os.Stdout, s.Addr().(*net.TCPAddr).Port)
 	_, _ = bufio.NewReader(os.Stdin).ReadByte() // the end is an error
 	s.Shutdown()
 	s.WaitForShutdown()

@@ -95,11 +95,12 @@ func TestTrace(t *testing.T) {
 	x := startTracing(t, "mirror: {settle: 100ms}")
 	if err := x.f.SetFaults(sim.Faults{
 		{Kind: sim.FaultLatency, Operation: "createTask", Delay: 50 * time.Millisecond},
-		{Kind: sim.FaultRateLimit, Operation: "createTask", Count: 1, RetryAfter: "3"}, {Kind: sim.FaultError, Operation: "createTask", Count: 1},
+		{Kind: sim.FaultRateLimit, Operation: "createTask", Count: 1, RetryAfter: "3"},
+		{Kind: sim.FaultError, Operation: "createTask", Count: 1},
 	}); err != nil {
 		t.Fatal(err)
 	}
-	cause := x.f.Objects("task")[0]["id"].(string) //nolint:errcheck // every object has one
+	cause := x.f.Objects("task")[0]["id"].(string)
 	if status := x.b.webhook(http.DefaultClient, "acme", fmt.Sprintf(`{"id":"cause-1","action":"TaskStateChanged","context":{"entityId":%q}}`, cause)); status != http.StatusAccepted {
 		t.Fatalf("status %d", status)
 	}
@@ -296,7 +297,7 @@ func TestTraceSpooled(t *testing.T) {
 func TestTraceFollow(t *testing.T) {
 	t.Parallel()
 	x := startTracing(t, "mirror: {settle: 100ms}")
-	task := x.f.Objects("task")[0]["id"].(string) //nolint:errcheck // every object has one
+	task := x.f.Objects("task")[0]["id"].(string)
 	cmd := exec.CommandContext(t.Context(), binary, "trace", task, "--follow", "--json", "--nats", x.n.URL())
 	out, err := cmd.StdoutPipe()
 	if err != nil {
