@@ -149,7 +149,7 @@ func TestBatchRefused(t *testing.T) {
 			for i := range records {
 				r.results.finalOf(t, fmt.Sprintf("r-%d", i))
 			}
-			letters := read(t, r.js, prefix.DeadStream("acme"), "factro.dead.>")
+			letters := deadLetters(t, r.js, "factro.dead.>", 1)
 			if len(letters) != 1 {
 				t.Errorf("%d dead letters, want that of the wrong one", len(letters))
 			}

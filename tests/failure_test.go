@@ -224,7 +224,7 @@ func TestAmbiguousCreates(t *testing.T) {
 	if r := results.finalOf(t, "several"); r.Outcome != events.Dead || r.Error.Code != events.CodeAmbiguous || !strings.Contains(r.Error.Message, "Look which of the tasks") {
 		t.Errorf("got %+v with %+v, want dead and ambiguous", r, r.Error)
 	}
-	letters := read(t, js, prefix.DeadStream("acme"), "factro.dead.command.acme.task.*")
+	letters := deadLetters(t, js, "factro.dead.command.acme.task.*", 1)
 	if len(letters) != 1 {
 		t.Fatalf("there are %d dead letters, want 1", len(letters))
 	}

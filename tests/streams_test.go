@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -31,6 +32,16 @@ func (m message) result(t testing.TB) events.Result {
 		t.Fatalf("%s: %v", m.subject, err)
 	}
 	return r
+}
+
+// deadLetters waits for so many dead letters. They are stored after the results of their commands.
+func deadLetters(t testing.TB, js jetstream.JetStream, filter string, n int) (found []message) {
+	t.Helper()
+	waitFor(t, fmt.Sprint(n, " dead letters"), func() bool {
+		found = read(t, js, prefix.DeadStream("acme"), filter)
+		return len(found) >= n
+	})
+	return found
 }
 
 // read returns what a stream holds now under a subject.
