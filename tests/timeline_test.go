@@ -252,6 +252,7 @@ func TestTraceDead(t *testing.T) {
 		t.Errorf("the text lacks what to do:\n%s", out)
 	}
 	steer(t, p.n, "pause", "commands")
+	p.b.obeys("commands", true)
 	if _, errOut, code := p.dead("redrive", name); code != 0 {
 		t.Fatalf("redrive: %s", errOut)
 	}
