@@ -250,7 +250,19 @@ func TestSendAndTail(t *testing.T) {
 }
 
 // tail runs a command that does not end until it prints a line with want, and returns that line.
-func tail(t testing.TB, want string, args ...string) string {
+func tail(t testing.TB, want string, args ...string) (found string) {
+	t.Helper()
+	follow(t, func(line string) bool {
+		if strings.Contains(line, want) {
+			found = line
+		}
+		return found != ""
+	}, args...)
+	return found
+}
+
+// follow runs a command that does not end, and hands over its lines until enough says that they are.
+func follow(t testing.TB, enough func(line string) bool, args ...string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -263,13 +275,9 @@ func tail(t testing.TB, want string, args ...string) string {
 		t.Fatal(err)
 	}
 	defer func() { cancel(); _ = cmd.Wait() }()
-	lines := bufio.NewScanner(out)
-	for lines.Scan() {
-		if strings.Contains(lines.Text(), want) {
-			return lines.Text()
-		}
+	for lines := bufio.NewScanner(out); lines.Scan() && !enough(lines.Text()); {
+		continue
 	}
-	return ""
 }
 
 // The README's first command: it prints the whole round trip, goes on, and stops gracefully. It finds other ports where the

@@ -1,12 +1,9 @@
 package tests
 
 import (
-	"bufio"
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -59,8 +56,17 @@ func TestTail(t *testing.T) {
 			}
 		})
 	}
+	const some = 5
+	var all []string
+	follow(t, func(line string) bool {
+		all = append(all, line)
+		return len(all) == some
+	}, "tail", "--since", "1h", "--config", m.b.configFile, "--json")
+	if len(all) != some {
+		t.Errorf("it prints %d lines, want %d at least", len(all), some)
+	}
 	last := time.Time{}
-	for n, line := range followed(t, 5, "tail", "--since", "1h", "--config", m.b.configFile, "--json") {
+	for n, line := range all {
 		var l struct{ Time time.Time }
 		if err := json.Unmarshal([]byte(line), &l); err != nil || l.Time.Before(last) {
 			t.Errorf("line %d is of %s, the one before it of %s: %v", n, l.Time, last, err)
@@ -72,27 +78,4 @@ func TestTail(t *testing.T) {
 			t.Errorf("%q: exit code %d: %s", wrong, code, errOut)
 		}
 	}
-}
-
-// followed are the first lines of a command that does not end.
-func followed(t testing.TB, lines int, args ...string) (all []string) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, binary, args...)
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { cancel(); _ = cmd.Wait() }()
-	for scanner := bufio.NewScanner(out); len(all) < lines && scanner.Scan(); {
-		all = append(all, scanner.Text())
-	}
-	if len(all) < lines {
-		t.Errorf("%v prints %d lines", args, len(all))
-	}
-	return all
 }

@@ -27,14 +27,14 @@ type consumers struct {
 	older   *takeover.Takeover
 	timeout time.Duration // of one check of a cloud
 
-	mu      sync.Mutex
-	checked map[string]time.Time // by cloud, when they were checked last
+	mu   sync.Mutex
+	next map[string]time.Time // by cloud, when they are checked next; a cloud that is not there is due
 }
 
-// consumersEvery is how often the consumers are checked while the connection stays. A new one makes another check.
-// A check that failed is repeated sooner: after an outage that is likely, and so is a consumer that is ahead.
 const (
+	// consumersEvery is how often the consumers are checked while the connection stays. A new one makes another check.
 	consumersEvery = time.Minute
+	// consumersAgain is when a check that failed is repeated: after an outage that is likely, and so is a consumer that is ahead.
 	consumersAgain = 10 * time.Second
 )
 
@@ -53,31 +53,31 @@ func aheadText(c *jetstream.ConsumerInfo, s *jetstream.StreamInfo) string {
 func (k *consumers) reset() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	clear(k.checked)
+	clear(k.next)
 }
 
 // resetOf is reset for one cloud.
 func (k *consumers) resetOf(cloud string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	delete(k.checked, cloud)
+	delete(k.next, cloud)
 }
 
 // failed notes that the consumers of a cloud could not be checked.
 func (k *consumers) failed(cloud string, now time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.checked[cloud] = now.Add(consumersAgain - consumersEvery)
+	k.next[cloud] = now.Add(consumersAgain)
 }
 
 // due says whether it is time to check the consumers of a cloud.
 func (k *consumers) due(cloud string, now time.Time) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if now.Sub(k.checked[cloud]) < consumersEvery {
+	if now.Before(k.next[cloud]) {
 		return false
 	}
-	k.checked[cloud] = now
+	k.next[cloud] = now.Add(consumersEvery)
 	return true
 }
 

@@ -62,7 +62,7 @@ func New(conn *bus.Conn, log *slog.Logger, options ...Option) *Ensurer {
 		conn: conn, cfg: conn.Settings(), log: log, older: takeover.New(conn, timing.CheckTimeout, min(timing.AckWait, olderAckWait), log), timeout: timing.CheckTimeout,
 	}
 	e.room = &room{conn: conn, cfg: e.cfg, log: log, probeHeld: probeHeld, probeStale: probeStale}
-	e.consumers = &consumers{conn: conn, cfg: e.cfg, log: log, older: e.older, timeout: e.timeout, checked: map[string]time.Time{}}
+	e.consumers = &consumers{conn: conn, cfg: e.cfg, log: log, older: e.older, timeout: e.timeout, next: map[string]time.Time{}}
 	e.originals = objects.NewOriginals(conn, e, log)
 	for _, change := range options {
 		change(e)

@@ -22,7 +22,7 @@ type Cause struct {
 	Sequence uint64
 	// At is when it came.
 	At time.Time
-	// Certain is from when on factro certainly shows what the event announced.
+	// Certain is from when on a reading that shows nothing new is believed.
 	Certain time.Time
 	// Early says that a reading before that has shown nothing new.
 	Early bool
@@ -57,7 +57,7 @@ type item struct {
 
 	causes   []Cause // not covered by a reading that has begun
 	covered  []Cause // by the reading that goes on
-	early    bool    // all of the causes are: it waits for the time when factro certainly shows them
+	early    bool    // all of the causes are: it waits for the time when a reading is believed
 	wanted   bool    // also without a cause
 	asked    bool    // the reading that goes on is wanted
 	due      time.Time
